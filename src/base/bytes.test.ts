@@ -1,0 +1,27 @@
+// Goal: keys survive the way to latin1 and back for any bytes, and byte order is kept.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { compareBytes, concatBytes, equalBytes } from "./bytes.ts";
+import { keyFromBytes, keyToBytes } from "./key.ts";
+
+test("a key is the same bytes after the way through latin1", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
+      assert.ok(equalBytes(keyToBytes(keyFromBytes(bytes)), bytes));
+    }),
+  );
+});
+
+test("string order of keys is byte order", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 30 }), fc.uint8Array({ maxLength: 30 }), (a, b) => {
+      const byString = keyFromBytes(a) < keyFromBytes(b) ? -1 : keyFromBytes(a) > keyFromBytes(b) ? 1 : 0;
+      assert.equal(byString, compareBytes(a, b));
+    }),
+  );
+});
+
+test("concatenation keeps order and length", () => {
+  assert.deepEqual([...concatBytes([Uint8Array.of(1, 2), Uint8Array.of(), Uint8Array.of(3)])], [1, 2, 3]);
+});
