@@ -36,16 +36,6 @@ export interface LogWriter {
   readonly prefersSync: boolean;
 }
 
-export interface ValueReader {
-  /**
-   * The bytes at a place: a view, valid until the next call. Synchronous: the block cache, or a pread that the page cache
-   * serves. A checksum mismatch or a short read throws CorruptionError (file, offset, cause, next step).
-   */
-  readValue(file: FileNumber, offset: number, length: number): Uint8Array;
-  /** Copies the bytes at a place to `into` at `at`. */
-  copyValue(file: FileNumber, offset: number, length: number, into: Uint8Array, at: number): void;
-}
-
 /** raft's view of what is stored (etcd/raft's Storage). Errors: compacted = below firstIndex, unavailable = above lastIndex. */
 export interface RaftStorage {
   firstIndex(): Index;

@@ -13,7 +13,7 @@ export const NO_SLOT: Slot = -1 as Slot;
 /** A file of the log (segment or run); numbers are never used twice. 0 means "no bytes" (an empty value needs no file). */
 export type FileNumber = Brand<number, "FileNumber">;
 
-/** Where a value's bytes stand. */
+/** The columns of a row. A value is not here, only its place: see ValueReader. */
 export interface SlotView {
   /** The key's bytes: a view that must not be changed or kept. */
   keyOf(slot: Slot): Uint8Array;
@@ -72,4 +72,15 @@ export interface WriteTxn {
   readonly changes: number;
   /** Makes the changes visible; without a change the revision stays. Returns the current revision. */
   end(): Revision;
+}
+
+/** Where values are read from; src/log implements it, mvcc (hashes), apply (compares) and service (replies) are handed it. */
+export interface ValueReader {
+  /**
+   * The bytes at a place: a view, valid until the next call. Synchronous: the block cache, or a pread that the page cache
+   * serves. A checksum mismatch or a short read throws CorruptionError (file, offset, cause, next step).
+   */
+  readValue(file: FileNumber, offset: number, length: number): Uint8Array;
+  /** Copies the bytes at a place to `into` at `at`. */
+  copyValue(file: FileNumber, offset: number, length: number, into: Uint8Array, at: number): void;
 }
