@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compareBytes, concatBytes, equalBytes } from "./bytes.ts";
+import { allocate, compareBytes, concatBytes, copyBytes, equalBytes } from "./bytes.ts";
 import { keyFromBytes, keyToBytes } from "./key.ts";
 
 test("a key is the same bytes after the way through latin1", () => {
@@ -24,4 +24,12 @@ test("string order of keys is byte order", () => {
 
 test("concatenation keeps order and length", () => {
   assert.deepEqual([...concatBytes([Uint8Array.of(1, 2), Uint8Array.of(), Uint8Array.of(3)])], [1, 2, 3]);
+});
+
+test("a copy stays as it is when the original changes, whatever made the original", () => {
+  const original = allocate(4);
+  original.fill(1);
+  const copy = copyBytes(original);
+  original.fill(2);
+  assert.deepEqual([...copy], [1, 1, 1, 1]);
 });

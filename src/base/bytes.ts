@@ -61,7 +61,8 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** A copy that the caller owns. A decoded Uint8Array is a view valid for the call only; whoever keeps it copies it. */
 export function copyBytes(bytes: Uint8Array): Uint8Array {
-  return bytes.slice();
+  // Not bytes.slice(): a Buffer's slice is a view of the same memory.
+  return new Uint8Array(bytes);
 }
 
 export function concatBytes(chunks: readonly Uint8Array[]): Uint8Array {
