@@ -18,6 +18,8 @@ export interface SlotView {
   /** The key's bytes: a view that must not be changed or kept. */
   keyOf(slot: Slot): Uint8Array;
   keyLengthOf(slot: Slot): number;
+  /** Copies the key's bytes to `into` at `at` and returns their number: cheaper than a view. */
+  copyKeyOf(slot: Slot, into: Uint8Array, at: number): number;
   mainOf(slot: Slot): Revision;
   subOf(slot: Slot): number;
   isTombstone(slot: Slot): boolean;

@@ -1,0 +1,512 @@
+// The keys in byte order: a B+tree over KeyIds in typed arrays, which knows for every subtree how many of its keys are alive at
+// the newest revision, so that counting a range costs two descents. Keys enter with their first row and leave with their last;
+// in between they may be dead. The key a call is about is the arena's probe. Called by the store and its parts only.
+//
+// Leaf:  [count][next leaf or −1][62 key ids]         Inner: [count][60 children][60 separators][60 counts of alive keys]
+// Invariant: for i > 0, separator i of an inner node is the smallest key below child i. Separator 0 is never read.
+import { assert } from "../base/assert.ts";
+import type { KeyArena, KeyId } from "./key-arena.ts";
+import { NodePool } from "./node-pool.ts";
+
+const LEAF_HEAD = 2;
+export const LEAF_KEYS = 62;
+const LEAF_WORDS = LEAF_HEAD + LEAF_KEYS;
+const FANOUT = 60;
+const CHILDREN = 1;
+const SEPARATORS = CHILDREN + FANOUT;
+const COUNTS = SEPARATORS + FANOUT;
+const INNER_WORDS = COUNTS + FANOUT;
+const HEIGHT_MAX = 16;
+export const NO_LEAF = -1;
+
+export class KeyTree {
+  readonly #arena: KeyArena;
+  readonly #leaves = new NodePool(LEAF_WORDS, 9);
+  readonly #inners = new NodePool(INNER_WORDS, 6);
+  #root: number;
+  /** 0: the root is a leaf. */
+  #height = 0;
+  #keys = 0;
+  #alive = 0;
+  /** The way of the last descent: node and child index at each level; level 1 is right above the leaves. */
+  readonly #pathNode = new Int32Array(HEIGHT_MAX);
+  readonly #pathIndex = new Int32Array(HEIGHT_MAX);
+  /** Where the last seek ended: before the first key that is not below the probe. leaf is NO_LEAF at the end of the tree. */
+  leaf = NO_LEAF;
+  index = 0;
+
+  constructor(arena: KeyArena) {
+    this.#arena = arena;
+    this.#root = this.#newLeaf();
+  }
+
+  /** Keys in the tree, alive or not. */
+  get size(): number {
+    return this.#keys;
+  }
+
+  get alive(): number {
+    return this.#alive;
+  }
+
+  get memoryBytes(): number {
+    return this.#leaves.memoryBytes + this.#inners.memoryBytes;
+  }
+
+  /** Adds the key `id`, which equals the probe and is not in the tree. */
+  add(id: KeyId, alive: boolean): void {
+    const leaf = this.#descend();
+    if (alive) this.#addAlive(1);
+    this.#keys++;
+    const index = this.#lowerBound(leaf);
+    const words = this.#leafWords(leaf);
+    const at = this.#leafAt(leaf);
+    const count = words[at]!;
+    if (count < LEAF_KEYS) {
+      const place = at + LEAF_HEAD + index;
+      words.copyWithin(place + 1, place, at + LEAF_HEAD + count);
+      words[place] = id;
+      words[at] = count + 1;
+      return;
+    }
+    this.#splitLeaf(leaf, index, id);
+  }
+
+  /** The probe's key, which is in the tree, became alive (+1) or dead (−1). */
+  adjust(by: 1 | -1): void {
+    if (this.#height > 0) this.#descend();
+    this.#addAlive(by);
+  }
+
+  /** Takes the dead key `id`, which equals the probe, out of the tree. */
+  remove(id: KeyId): void {
+    const leaf = this.#descend();
+    const index = this.#lowerBound(leaf);
+    const words = this.#leafWords(leaf);
+    const at = this.#leafAt(leaf);
+    assert(words[at + LEAF_HEAD + index] === id, "a removed key is in the tree");
+    this.#keys--;
+    const count = words[at]! - 1;
+    words.copyWithin(at + LEAF_HEAD + index, at + LEAF_HEAD + index + 1, at + LEAF_HEAD + count + 1);
+    words[at] = count;
+    if (index === 0 && count > 0) this.#setMinimum(1, words[at + LEAF_HEAD]!);
+    if (count < LEAF_KEYS >>> 2 && this.#height > 0) this.#mendLeaf();
+  }
+
+  /** Sets leaf and index before the first key that is not below the probe. */
+  seek(): void {
+    const leaf = this.#descend();
+    const index = this.#lowerBound(leaf);
+    this.#settle(leaf, index);
+  }
+
+  /** Sets leaf and index before the first key of the tree. */
+  seekFirst(): void {
+    let node = this.#root;
+    for (let level = this.#height; level > 0; level--) {
+      this.#pathNode[level] = node;
+      this.#pathIndex[level] = 0;
+      node = this.#innerWords(node)[this.#innerAt(node) + CHILDREN]!;
+    }
+    this.#settle(node, 0);
+  }
+
+  /** How many keys below the probe are alive. */
+  rank(): number {
+    let rank = 0;
+    let node = this.#root;
+    for (let level = this.#height; level > 0; level--) {
+      const words = this.#innerWords(node);
+      const at = this.#innerAt(node);
+      const child = this.#childOf(words, at);
+      for (let i = at + COUNTS; i < at + COUNTS + child; i++) rank += words[i]!;
+      node = words[at + CHILDREN + child]!;
+    }
+    const words = this.#leafWords(node);
+    const first = this.#leafAt(node) + LEAF_HEAD;
+    const end = first + this.#lowerBound(node);
+    for (let i = first; i < end; i++) if (this.#arena.isAlive(words[i]!)) rank++;
+    return rank;
+  }
+
+  /** The words of a leaf's chunk, and where in them its keys begin: for the loops that walk a range. */
+  leafWords(leaf: number): Int32Array {
+    return this.#leafWords(leaf);
+  }
+
+  leafStart(leaf: number): number {
+    return this.#leafAt(leaf) + LEAF_HEAD;
+  }
+
+  leafCount(leaf: number): number {
+    return this.#leafWords(leaf)[this.#leafAt(leaf)]!;
+  }
+
+  nextLeaf(leaf: number): number {
+    return this.#leafWords(leaf)[this.#leafAt(leaf) + 1]!;
+  }
+
+  /**
+   * After seek(): that `count` keys of the leaf the path leads to have died; then nextOnPath() leads to the leaf behind it. So a
+   * range delete counts once per leaf instead of descending once per key.
+   */
+  addAliveOnPath(by: number): void {
+    this.#addAlive(by);
+  }
+
+  /** Moves the path to the next leaf and returns it, or NO_LEAF. */
+  nextOnPath(): number {
+    let level = 1;
+    while (level <= this.#height) {
+      const node = this.#pathNode[level]!;
+      const words = this.#innerWords(node);
+      const at = this.#innerAt(node);
+      const index = this.#pathIndex[level]! + 1;
+      if (index < words[at]!) {
+        this.#pathIndex[level] = index;
+        return this.#firstLeafBelow(words[at + CHILDREN + index]!, level - 1);
+      }
+      level++;
+    }
+    return NO_LEAF;
+  }
+
+  #firstLeafBelow(from: number, height: number): number {
+    let node = from;
+    for (let level = height; level > 0; level--) {
+      this.#pathNode[level] = node;
+      this.#pathIndex[level] = 0;
+      node = this.#innerWords(node)[this.#innerAt(node) + CHILDREN]!;
+    }
+    return node;
+  }
+
+  #settle(leaf: number, index: number): void {
+    this.leaf = leaf;
+    this.index = index;
+    if (index < this.leafCount(leaf)) return;
+    this.index = 0;
+    this.leaf = this.#height === 0 ? NO_LEAF : this.nextOnPath();
+  }
+
+  #leafWords(leaf: number): Int32Array {
+    return this.#leaves.chunks[leaf >>> this.#leaves.bits]!;
+  }
+
+  #leafAt(leaf: number): number {
+    return (leaf & this.#leaves.mask) * LEAF_WORDS;
+  }
+
+  #innerWords(node: number): Int32Array {
+    return this.#inners.chunks[node >>> this.#inners.bits]!;
+  }
+
+  #innerAt(node: number): number {
+    return (node & this.#inners.mask) * INNER_WORDS;
+  }
+
+  #newLeaf(): number {
+    const leaf = this.#leaves.allocate();
+    const words = this.#leafWords(leaf);
+    const at = this.#leafAt(leaf);
+    words[at] = 0;
+    words[at + 1] = NO_LEAF;
+    return leaf;
+  }
+
+  /** Leads the path to the leaf where the probe belongs. */
+  #descend(): number {
+    let node = this.#root;
+    for (let level = this.#height; level > 0; level--) {
+      const words = this.#innerWords(node);
+      const at = this.#innerAt(node);
+      const child = this.#childOf(words, at);
+      this.#pathNode[level] = node;
+      this.#pathIndex[level] = child;
+      node = words[at + CHILDREN + child]!;
+    }
+    return node;
+  }
+
+  /** The last child whose separator is not above the probe. */
+  #childOf(words: Int32Array, at: number): number {
+    let low = 1;
+    let high = words[at]!;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#arena.compareProbe(words[at + SEPARATORS + middle]!) >= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  /** The index of the first key of the leaf that is not below the probe. */
+  #lowerBound(leaf: number): number {
+    const words = this.#leafWords(leaf);
+    const first = this.#leafAt(leaf) + LEAF_HEAD;
+    let low = 0;
+    let high = words[first - LEAF_HEAD]!;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#arena.compareProbe(words[first + middle]!) > 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #addAlive(by: number): void {
+    this.#alive += by;
+    for (let level = this.#height; level > 0; level--) {
+      const node = this.#pathNode[level]!;
+      this.#innerWords(node)[this.#innerAt(node) + COUNTS + this.#pathIndex[level]!]! += by;
+    }
+  }
+
+  #aliveInLeaf(leaf: number): number {
+    const words = this.#leafWords(leaf);
+    const at = this.#leafAt(leaf);
+    let alive = 0;
+    for (let i = at + LEAF_HEAD; i < at + LEAF_HEAD + words[at]!; i++)
+      if (this.#arena.isAlive(words[i]!)) alive++;
+    return alive;
+  }
+
+  #splitLeaf(leaf: number, index: number, id: KeyId): void {
+    const right = this.#newLeaf();
+    const leftWords = this.#leafWords(leaf);
+    const rightWords = this.#leafWords(right);
+    const left = this.#leafAt(leaf);
+    const to = this.#leafAt(right);
+    // Keys that arrive in order leave full leaves behind.
+    const keep = index === LEAF_KEYS && leftWords[left + 1] === NO_LEAF ? LEAF_KEYS : LEAF_KEYS >>> 1;
+    rightWords[to + 1] = leftWords[left + 1]!;
+    leftWords[left + 1] = right;
+    const toRight = index > keep || keep === LEAF_KEYS;
+    const moved = LEAF_KEYS - keep;
+    for (let i = 0; i < moved; i++) rightWords[to + LEAF_HEAD + i] = leftWords[left + LEAF_HEAD + keep + i]!;
+    leftWords[left] = keep;
+    rightWords[to] = moved;
+    const words = toRight ? rightWords : leftWords;
+    const at = toRight ? to : left;
+    const place = at + LEAF_HEAD + (toRight ? index - keep : index);
+    words.copyWithin(place + 1, place, at + LEAF_HEAD + words[at]!);
+    words[place] = id;
+    words[at]!++;
+    this.#addChild(1, right, rightWords[to + LEAF_HEAD]!, leaf, this.#aliveInLeaf(right));
+  }
+
+  /** Puts `child` behind the child on the path at `level`, from which `alive` alive keys moved to it. */
+  #addChild(level: number, child: number, separator: KeyId, left: number, alive: number): void {
+    if (level > this.#height) {
+      this.#growRoot(left, child, separator, alive);
+      return;
+    }
+    const node = this.#pathNode[level]!;
+    const words = this.#innerWords(node);
+    const at = this.#innerAt(node);
+    const index = this.#pathIndex[level]!;
+    words[at + COUNTS + index]! -= alive;
+    if (words[at]! < FANOUT) {
+      this.#insertChild(words, at, index + 1, child, separator, alive);
+      return;
+    }
+    const right = this.#inners.allocate();
+    const rightWords = this.#innerWords(right);
+    const to = this.#innerAt(right);
+    const keep = FANOUT >>> 1;
+    const promoted = words[at + SEPARATORS + keep]!;
+    this.#copyChildren(words, at, keep, rightWords, to, 0, FANOUT - keep);
+    rightWords[to] = FANOUT - keep;
+    words[at] = keep;
+    if (index + 1 <= keep) this.#insertChild(words, at, index + 1, child, separator, alive);
+    else this.#insertChild(rightWords, to, index + 1 - keep, child, separator, alive);
+    this.#addChild(level + 1, right, promoted, node, this.#aliveInInner(right));
+  }
+
+  #growRoot(left: number, right: number, separator: KeyId, alive: number): void {
+    const root = this.#inners.allocate();
+    const words = this.#innerWords(root);
+    const at = this.#innerAt(root);
+    words[at] = 2;
+    words[at + CHILDREN] = left;
+    words[at + CHILDREN + 1] = right;
+    words[at + SEPARATORS + 1] = separator;
+    words[at + COUNTS] = this.#alive - alive;
+    words[at + COUNTS + 1] = alive;
+    this.#root = root;
+    this.#height++;
+    assert(this.#height < HEIGHT_MAX, "the tree stays low");
+  }
+
+  #insertChild(
+    words: Int32Array,
+    at: number,
+    index: number,
+    child: number,
+    separator: KeyId,
+    alive: number,
+  ): void {
+    this.#copyChildren(words, at, index, words, at, index + 1, words[at]! - index);
+    words[at + CHILDREN + index] = child;
+    words[at + SEPARATORS + index] = separator;
+    words[at + COUNTS + index] = alive;
+    words[at]!++;
+  }
+
+  #removeChild(words: Int32Array, at: number, index: number): void {
+    this.#copyChildren(words, at, index + 1, words, at, index, words[at]! - index - 1);
+    words[at]!--;
+  }
+
+  #copyChildren(
+    from: Int32Array,
+    fromAt: number,
+    fromIndex: number,
+    to: Int32Array,
+    toAt: number,
+    toIndex: number,
+    count: number,
+  ): void {
+    for (let column = CHILDREN; column < INNER_WORDS; column += FANOUT) {
+      const source = fromAt + column + fromIndex;
+      const target = toAt + column + toIndex;
+      if (from === to) from.copyWithin(target, source, source + count);
+      else for (let i = 0; i < count; i++) to[target + i] = from[source + i]!;
+    }
+  }
+
+  #aliveInInner(node: number): number {
+    const words = this.#innerWords(node);
+    const at = this.#innerAt(node);
+    let alive = 0;
+    for (let i = at + COUNTS; i < at + COUNTS + words[at]!; i++) alive += words[i]!;
+    return alive;
+  }
+
+  /** The smallest key below the path's node at `level` − 1 changed. */
+  #setMinimum(level: number, minimum: KeyId): void {
+    for (let above = level; above <= this.#height; above++) {
+      const index = this.#pathIndex[above]!;
+      if (index === 0) continue;
+      const node = this.#pathNode[above]!;
+      this.#innerWords(node)[this.#innerAt(node) + SEPARATORS + index] = minimum;
+      return;
+    }
+  }
+
+  /** The leaf on the path holds too few keys: it joins a neighbour, or takes some of its keys. */
+  #mendLeaf(): void {
+    const parent = this.#pathNode[1]!;
+    const words = this.#innerWords(parent);
+    const at = this.#innerAt(parent);
+    const index = this.#pathIndex[1]!;
+    const first = index + 1 < words[at]! ? index : index - 1;
+    const left = words[at + CHILDREN + first]!;
+    const right = words[at + CHILDREN + first + 1]!;
+    const leftWords = this.#leafWords(left);
+    const rightWords = this.#leafWords(right);
+    const leftAt = this.#leafAt(left) + LEAF_HEAD;
+    const rightAt = this.#leafAt(right) + LEAF_HEAD;
+    const leftCount = leftWords[leftAt - LEAF_HEAD]!;
+    const rightCount = rightWords[rightAt - LEAF_HEAD]!;
+    const total = leftCount + rightCount;
+    if (total <= (LEAF_KEYS * 3) >>> 2) {
+      for (let i = 0; i < rightCount; i++) leftWords[leftAt + leftCount + i] = rightWords[rightAt + i]!;
+      leftWords[leftAt - LEAF_HEAD] = total;
+      leftWords[leftAt - 1] = rightWords[rightAt - 1]!;
+      words[at + COUNTS + first]! += words[at + COUNTS + first + 1]!;
+      if (leftCount === 0) this.#mendEmptied(words, at, first, leftWords[leftAt]!);
+      this.#removeChild(words, at, first + 1);
+      this.#leaves.release(right);
+      this.#mendInner(1);
+      return;
+    }
+    const half = total >>> 1;
+    if (leftCount < half) {
+      const moved = half - leftCount;
+      for (let i = 0; i < moved; i++) leftWords[leftAt + leftCount + i] = rightWords[rightAt + i]!;
+      rightWords.copyWithin(rightAt, rightAt + moved, rightAt + rightCount);
+    } else {
+      const moved = leftCount - half;
+      rightWords.copyWithin(rightAt + moved, rightAt, rightAt + rightCount);
+      for (let i = 0; i < moved; i++) rightWords[rightAt + i] = leftWords[leftAt + half + i]!;
+    }
+    leftWords[leftAt - LEAF_HEAD] = half;
+    rightWords[rightAt - LEAF_HEAD] = total - half;
+    words[at + SEPARATORS + first + 1] = rightWords[rightAt]!;
+    if (leftCount === 0) this.#mendEmptied(words, at, first, leftWords[leftAt]!);
+    const alive = words[at + COUNTS + first]! + words[at + COUNTS + first + 1]!;
+    words[at + COUNTS + first] = this.#aliveInLeaf(left);
+    words[at + COUNTS + first + 1] = alive - words[at + COUNTS + first]!;
+  }
+
+  /** The leaf at child `first` of the node above had lost its last key and has a smallest key again. */
+  #mendEmptied(words: Int32Array, at: number, first: number, minimum: KeyId): void {
+    if (first > 0) words[at + SEPARATORS + first] = minimum;
+    else this.#setMinimum(2, minimum);
+  }
+
+  /** The inner node on the path at `level` lost a child. */
+  #mendInner(level: number): void {
+    const node = this.#pathNode[level]!;
+    const words = this.#innerWords(node);
+    const at = this.#innerAt(node);
+    if (level === this.#height) {
+      if (words[at]! > 1) return;
+      this.#root = words[at + CHILDREN]!;
+      this.#inners.release(node);
+      this.#height--;
+      return;
+    }
+    if (words[at]! >= FANOUT >>> 2) return;
+    const parent = this.#pathNode[level + 1]!;
+    const parentWords = this.#innerWords(parent);
+    const parentAt = this.#innerAt(parent);
+    const index = this.#pathIndex[level + 1]!;
+    const first = index + 1 < parentWords[parentAt]! ? index : index - 1;
+    this.#joinOrShare(parentWords, parentAt, first);
+    if (parentWords[parentAt + CHILDREN + first + 1] === NO_LEAF) {
+      this.#removeChild(parentWords, parentAt, first + 1);
+      this.#mendInner(level + 1);
+    }
+  }
+
+  /** Joins children `first` and `first` + 1 (the latter is then marked NO_LEAF) or shares their children evenly. */
+  #joinOrShare(parentWords: Int32Array, parentAt: number, first: number): void {
+    const left = parentWords[parentAt + CHILDREN + first]!;
+    const right = parentWords[parentAt + CHILDREN + first + 1]!;
+    const leftWords = this.#innerWords(left);
+    const rightWords = this.#innerWords(right);
+    const leftAt = this.#innerAt(left);
+    const rightAt = this.#innerAt(right);
+    const leftCount = leftWords[leftAt]!;
+    const rightCount = rightWords[rightAt]!;
+    const total = leftCount + rightCount;
+    const alive = parentWords[parentAt + COUNTS + first]! + parentWords[parentAt + COUNTS + first + 1]!;
+    // The separator between the two came down from the parent; separator 0 of the right one was never kept.
+    rightWords[rightAt + SEPARATORS] = parentWords[parentAt + SEPARATORS + first + 1]!;
+    if (total <= (FANOUT * 3) >>> 2) {
+      this.#copyChildren(rightWords, rightAt, 0, leftWords, leftAt, leftCount, rightCount);
+      leftWords[leftAt] = total;
+      parentWords[parentAt + COUNTS + first] = alive;
+      parentWords[parentAt + CHILDREN + first + 1] = NO_LEAF;
+      this.#inners.release(right);
+      return;
+    }
+    const half = total >>> 1;
+    if (leftCount < half) {
+      const moved = half - leftCount;
+      this.#copyChildren(rightWords, rightAt, 0, leftWords, leftAt, leftCount, moved);
+      this.#copyChildren(rightWords, rightAt, moved, rightWords, rightAt, 0, rightCount - moved);
+    } else {
+      const moved = leftCount - half;
+      this.#copyChildren(rightWords, rightAt, 0, rightWords, rightAt, moved, rightCount);
+      this.#copyChildren(leftWords, leftAt, half, rightWords, rightAt, 0, moved);
+    }
+    leftWords[leftAt] = half;
+    rightWords[rightAt] = total - half;
+    parentWords[parentAt + SEPARATORS + first + 1] = rightWords[rightAt + SEPARATORS]!;
+    parentWords[parentAt + COUNTS + first] = this.#aliveInInner(left);
+    parentWords[parentAt + COUNTS + first + 1] = alive - parentWords[parentAt + COUNTS + first]!;
+  }
+}

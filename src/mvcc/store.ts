@@ -1,0 +1,160 @@
+// The store: etcd's MVCC without values. It knows every revision of every key since the last compaction and where its value
+// stands; find, range and count answer at any of these revisions, write() makes the next one. apply writes to it; service,
+// watch and log read it. It must never block for long: everything that grows with the store is done in bites.
+import { assert } from "../base/assert.ts";
+import type { LeaseId, Revision } from "../base/brand.ts";
+import { isSingleKey, type RangeEnd } from "../base/key.ts";
+import type { FileNumber, RangeCursor, ReadView, Slot, SlotList, WriteTxn } from "./contract.ts";
+import { NO_SLOT } from "./contract.ts";
+import { NO_KEY } from "./key-arena.ts";
+import { countRange, KeyCursor, walkRange } from "./ranges.ts";
+import {
+  CHUNK_BITS,
+  CHUNK_MASK,
+  FILE,
+  KEY,
+  LEASE,
+  LENGTH,
+  PREVIOUS,
+  ROW_WORDS,
+  SUB,
+  SUB_MASK,
+} from "./row-table.ts";
+import { pushSlot } from "./slot-list.ts";
+import { Tables } from "./tables.ts";
+import { StoreTxn } from "./write-txn.ts";
+
+export type StoreOptions = {
+  /** Mixed into the hash of keys, so that nobody can choose keys that collide. Any number; the member draws it at random. */
+  readonly seed: number;
+};
+
+export class Store implements ReadView {
+  readonly #tables: Tables;
+  readonly #txn: StoreTxn;
+
+  constructor(options: StoreOptions, tables: Tables = new Tables(options.seed)) {
+    this.#tables = tables;
+    this.#txn = new StoreTxn(tables);
+  }
+
+  get currentRevision(): Revision {
+    return this.#tables.current as Revision;
+  }
+
+  get compactedRevision(): Revision {
+    return 0 as Revision;
+  }
+
+  write(): WriteTxn {
+    return this.#txn.begin();
+  }
+
+  find(key: Uint8Array, at: Revision): Slot {
+    const tables = this.#tables;
+    const id = tables.findKey(key);
+    if (id === NO_KEY) return NO_SLOT;
+    if (at >= tables.tip) return tables.arena.newestAlive(id) as Slot;
+    return tables.rows.visible(tables.arena.newestOf(id), at) as Slot;
+  }
+
+  range(key: Uint8Array, end: RangeEnd, at: Revision, max: number, out: SlotList): boolean {
+    if (!isSingleKey(end)) return walkRange(this.#tables, key, end, false, at, max, out);
+    const slot = this.find(key, at);
+    if (slot === NO_SLOT) return false;
+    if (max <= 0) return true;
+    pushSlot(out, slot);
+    return false;
+  }
+
+  count(key: Uint8Array, end: RangeEnd, at: Revision): number {
+    if (isSingleKey(end)) return this.find(key, at) === NO_SLOT ? 0 : 1;
+    return countRange(this.#tables, key, end, at);
+  }
+
+  cursor(key: Uint8Array, end: RangeEnd, at: Revision): RangeCursor {
+    if (!isSingleKey(end)) return new KeyCursor(this.#tables, key, end, at);
+    const after = new Uint8Array(key.length + 1);
+    after.set(key);
+    return new KeyCursor(this.#tables, key, after, at);
+  }
+
+  revisionsSince(from: Revision, max: number, out: SlotList): Revision {
+    const { rows, current } = this.#tables;
+    assert(from > this.compactedRevision, "revisions are read above the compacted one");
+    let position = rows.seek(from, 0);
+    let left = max;
+    let main = -1;
+    for (let index = position >>> CHUNK_BITS; index < rows.order.length; index++, position = 0) {
+      const chunk = rows.order[index]!;
+      const words = rows.words[chunk]!;
+      for (let row = position & CHUNK_MASK; row < rows.used[chunk]!; row++) {
+        if (words[row * ROW_WORDS + KEY] === 0) continue;
+        const slot = ((chunk << CHUNK_BITS) | row) as Slot;
+        const rowMain = rows.mainOf(slot);
+        if (rowMain > current) return (current + 1) as Revision;
+        if (rowMain !== main && left <= 0) return rowMain as Revision;
+        main = rowMain;
+        left--;
+        pushSlot(out, slot);
+      }
+    }
+    return (current + 1) as Revision;
+  }
+
+  previousOf(slot: Slot): Slot {
+    const { rows } = this.#tables;
+    const previous = rows.word(slot, PREVIOUS) as Slot;
+    return previous === -1 || rows.isTombstone(previous) ? NO_SLOT : previous;
+  }
+
+  keyOf(slot: Slot): Uint8Array {
+    return this.#tables.arena.bytesOf(this.#tables.rows.word(slot, KEY));
+  }
+
+  keyLengthOf(slot: Slot): number {
+    return this.#tables.arena.lengthOf(this.#tables.rows.word(slot, KEY));
+  }
+
+  copyKeyOf(slot: Slot, into: Uint8Array, at: number): number {
+    return this.#tables.arena.copyBytes(this.#tables.rows.word(slot, KEY), into, at);
+  }
+
+  mainOf(slot: Slot): Revision {
+    return this.#tables.rows.mainOf(slot) as Revision;
+  }
+
+  subOf(slot: Slot): number {
+    return this.#tables.rows.word(slot, SUB) & SUB_MASK;
+  }
+
+  isTombstone(slot: Slot): boolean {
+    return this.#tables.rows.isTombstone(slot);
+  }
+
+  /** 0 for a tombstone, as in the event etcd sends. */
+  createRevisionOf(slot: Slot): Revision {
+    const { rows } = this.#tables;
+    return (rows.isTombstone(slot) ? 0 : rows.createOf(slot)) as Revision;
+  }
+
+  versionOf(slot: Slot): number {
+    return this.#tables.rows.versionOf(slot);
+  }
+
+  leaseOf(slot: Slot): LeaseId {
+    return this.#tables.leases.ids[this.#tables.rows.word(slot, LEASE)]!;
+  }
+
+  fileOf(slot: Slot): FileNumber {
+    return this.#tables.files.numbers[this.#tables.rows.word(slot, FILE) & 0xffff]!;
+  }
+
+  offsetOf(slot: Slot): number {
+    return this.#tables.rows.offsetOf(slot);
+  }
+
+  valueLengthOf(slot: Slot): number {
+    return this.#tables.rows.word(slot, LENGTH) >>> 0;
+  }
+}
