@@ -312,7 +312,7 @@ export class BucketCursor {
 /** Compares bytes[at, at + length) with `other`, in byte order. */
 function compareAt(bytes: Uint8Array, at: number, length: number, other: Uint8Array): number {
   if (length > 64 && other.length > 64) return compareBytes(bytes.subarray(at, at + length), other);
-  const shared = length < other.length ? length : other.length;
+  const shared = Math.min(length, other.length);
   for (let i = 0; i < shared; i++) {
     const difference = bytes[at + i]! - other[i]!;
     if (difference !== 0) return difference;

@@ -202,7 +202,7 @@ function writeRow(
 
 /** True when the key at `a` is below the key at `b`, both in `bytes`. */
 function ascending(bytes: Uint8Array, a: number, aLength: number, b: number, bLength: number): boolean {
-  const shared = aLength < bLength ? aLength : bLength;
+  const shared = Math.min(aLength, bLength);
   for (let i = 0; i < shared; i++) {
     const difference = bytes[a + i]! - bytes[b + i]!;
     if (difference !== 0) return difference < 0;
