@@ -1,6 +1,6 @@
 // What the member relies on from the log, as types. The log is the database: entries are written once, and values are served
 // from where they stand in it. It offers raft's storage view, group commit, value reads, checkpoints and reclaim.
-import type { Index, Term } from "../base/brand.ts";
+import type { ClusterId, Index, MemberId, Term } from "../base/brand.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
 
 /** raftpb.EntryType. */
@@ -15,6 +15,9 @@ export type Entry = {
 };
 
 export type HardState = { readonly term: Term; readonly vote: bigint; readonly commit: Index };
+
+/** Whose log it is; written at the head of every segment. */
+export type Identity = { readonly memberId: MemberId; readonly clusterId: ClusterId };
 
 /** Where the `data` of an entry begins. */
 export type EntryPlace = { readonly file: FileNumber; readonly offset: number };

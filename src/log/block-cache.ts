@@ -1,0 +1,242 @@
+// Reads values: a bounded cache of 64 KiB blocks over all files of the log, filled by pread, verified page by page when first touched.
+// The appender writes straight into blocks of this cache, so the newest bytes are always served from memory. A view handed out is
+// valid until the next call. It must never hand out a byte whose checksum was not verified since it was read from disk.
+import { assert } from "../base/assert.ts";
+import { EMPTY } from "../base/bytes.ts";
+import type { FileNumber, ValueReader } from "../mvcc/contract.ts";
+import type { Digest } from "../ports/digest.ts";
+import { CorruptionError } from "./errors.ts";
+import {
+  BLOCK_BYTES,
+  BLOCK_SHIFT,
+  type LogFile,
+  PAGE_BYTES,
+  PAGE_SHIFT,
+  PAGES_PER_BLOCK,
+} from "./log-file.ts";
+
+const BLOCK_MASK = BLOCK_BYTES - 1;
+const ALL_PAGES = 0xffff;
+
+export class BlockCache implements ValueReader {
+  readonly #digest: Digest;
+  readonly #files = new Map<number, LogFile>();
+  /** Slots that may be in use before one is recycled; pinned ones can push it higher for a while. */
+  readonly #slotsMax: number;
+  readonly #buffers: Uint8Array[] = [];
+  readonly #owners: (LogFile | undefined)[] = [];
+  readonly #blocks: number[] = [];
+  readonly #verified: number[] = [];
+  readonly #pins: number[] = [];
+  readonly #touched: number[] = [];
+  readonly #free: number[] = [];
+  #hand = 0;
+  #last: LogFile | undefined;
+  #across: Uint8Array = EMPTY;
+  #misses = 0;
+
+  constructor(digest: Digest, bytesMax: number) {
+    this.#digest = digest;
+    this.#slotsMax = Math.max(4, Math.floor(bytesMax / BLOCK_BYTES));
+  }
+
+  get misses(): number {
+    return this.#misses;
+  }
+
+  get bytes(): number {
+    return (this.#buffers.length - this.#free.length) * BLOCK_BYTES;
+  }
+
+  addFile(file: LogFile): void {
+    this.#files.set(file.number, file);
+  }
+
+  /** Forgets a file and gives its blocks back. */
+  removeFile(file: LogFile): void {
+    this.#files.delete(file.number);
+    if (this.#last === file) this.#last = undefined;
+    for (let block = 0; block < file.slots.length; block++) {
+      const slot = file.slots[block]!;
+      if (slot < 0) continue;
+      assert(this.#pins[slot] === 0, "a removed file has no pinned block");
+      this.#owners[slot] = undefined;
+      file.slots[block] = -1;
+      this.#free.push(slot);
+    }
+  }
+
+  fileOf(number: FileNumber): LogFile | undefined {
+    return this.#files.get(number);
+  }
+
+  readValue(number: FileNumber, offset: number, length: number): Uint8Array {
+    if (length === 0) return EMPTY;
+    const file = this.#fileFor(number, offset, length);
+    const start = offset & BLOCK_MASK;
+    if (start + length <= BLOCK_BYTES) {
+      const slot = this.#slotFor(file, offset >>> BLOCK_SHIFT, start, start + length);
+      return this.#buffers[slot]!.subarray(start, start + length);
+    }
+    if (this.#across.length < length || this.#across.length > 4 * Math.max(length, BLOCK_BYTES)) {
+      this.#across = new Uint8Array(Math.max(BLOCK_BYTES, length));
+    }
+    this.#copyAcross(file, offset, length, this.#across, 0);
+    return this.#across.subarray(0, length);
+  }
+
+  copyValue(number: FileNumber, offset: number, length: number, into: Uint8Array, at: number): void {
+    if (length === 0) return;
+    const file = this.#fileFor(number, offset, length);
+    const start = offset & BLOCK_MASK;
+    if (start + length <= BLOCK_BYTES) {
+      const slot = this.#slotFor(file, offset >>> BLOCK_SHIFT, start, start + length);
+      into.set(this.#buffers[slot]!.subarray(start, start + length), at);
+    } else {
+      this.#copyAcross(file, offset, length, into, at);
+    }
+  }
+
+  /** A block for the appender: pinned, complete in its own eyes, its content undefined. */
+  takeBlock(file: LogFile, block: number): number {
+    file.ensureBlock(block);
+    assert(file.slots[block] === -1, "the appender's block is not cached yet");
+    const slot = this.#claim(file, block);
+    this.#verified[slot] = ALL_PAGES;
+    this.#pins[slot] = 1;
+    return slot;
+  }
+
+  /** The last block of a segment that is continued after a restart: read back, then pinned for the appender. */
+  adoptBlock(file: LogFile, block: number): number {
+    const have = file.dataEnd - block * BLOCK_BYTES;
+    let slot = file.slots[block] ?? -1;
+    if (have > 0) slot = this.#slotFor(file, block, 0, have);
+    else if (slot < 0) slot = this.takeBlock(file, block);
+    this.#verified[slot] = ALL_PAGES;
+    this.#pins[slot] = 1;
+    return slot;
+  }
+
+  buffer(slot: number): Uint8Array {
+    return this.#buffers[slot]!;
+  }
+
+  unpin(slot: number): void {
+    assert(this.#pins[slot]! > 0, "an unpinned block was pinned");
+    this.#pins[slot] = this.#pins[slot]! - 1;
+  }
+
+  #fileFor(number: FileNumber, offset: number, length: number): LogFile {
+    let file = this.#last;
+    if (file === undefined || file.number !== number) {
+      file = this.#files.get(number);
+      if (file === undefined) {
+        throw new CorruptionError(`file ${number}`, offset, "a value points into a file that is not there");
+      }
+      this.#last = file;
+    }
+    if (offset + length > file.dataEnd) {
+      throw new CorruptionError(file.disk.path, offset, `a value of ${length} bytes ends beyond the data`);
+    }
+    return file;
+  }
+
+  /** The slot of a block in which the bytes [from, to) are verified. */
+  #slotFor(file: LogFile, block: number, from: number, to: number): number {
+    let slot = file.slots[block]!;
+    if (slot < 0) slot = this.#load(file, block);
+    const first = from >>> PAGE_SHIFT;
+    const last = (to - 1) >>> PAGE_SHIFT;
+    const needed = ((2 << last) - 1) & ~((1 << first) - 1);
+    if ((this.#verified[slot]! & needed) !== needed) this.#verify(file, block, slot, first, last);
+    this.#touched[slot] = 1;
+    return slot;
+  }
+
+  #load(file: LogFile, block: number): number {
+    this.#misses++;
+    const slot = this.#claim(file, block);
+    this.#verified[slot] = 0;
+    const position = block * BLOCK_BYTES;
+    const want = Math.min(BLOCK_BYTES, file.dataEnd - position);
+    const read = file.disk.readSync(this.#buffers[slot]!.subarray(0, want), position);
+    if (read < want) {
+      this.#release(slot);
+      throw new CorruptionError(file.disk.path, position + read, "the file ends early");
+    }
+    return slot;
+  }
+
+  #verify(file: LogFile, block: number, slot: number, first: number, last: number): void {
+    const buffer = this.#buffers[slot]!;
+    let verified = this.#verified[slot]!;
+    for (let page = first; page <= last; page++) {
+      if ((verified & (1 << page)) !== 0) continue;
+      const position = block * BLOCK_BYTES + page * PAGE_BYTES;
+      const end = Math.min(PAGE_BYTES, file.dataEnd - position);
+      const crc = this.#digest.crc32(buffer.subarray(page * PAGE_BYTES, page * PAGE_BYTES + end));
+      if (crc !== file.pageCrcs[block * PAGES_PER_BLOCK + page]) {
+        this.#release(slot);
+        throw new CorruptionError(file.disk.path, position, `the checksum of ${end} bytes does not match`);
+      }
+      verified |= 1 << page;
+    }
+    this.#verified[slot] = verified;
+  }
+
+  #copyAcross(file: LogFile, offset: number, length: number, into: Uint8Array, at: number): void {
+    for (let done = 0; done < length; ) {
+      const position = offset + done;
+      const start = position & BLOCK_MASK;
+      const count = Math.min(BLOCK_BYTES - start, length - done);
+      const slot = this.#slotFor(file, position >>> BLOCK_SHIFT, start, start + count);
+      into.set(this.#buffers[slot]!.subarray(start, start + count), at + done);
+      done += count;
+    }
+  }
+
+  #release(slot: number): void {
+    const owner = this.#owners[slot];
+    if (owner !== undefined) owner.slots[this.#blocks[slot]!] = -1;
+    this.#owners[slot] = undefined;
+    this.#free.push(slot);
+  }
+
+  #claim(file: LogFile, block: number): number {
+    const slot = this.#free.pop() ?? (this.#buffers.length < this.#slotsMax ? this.#grow() : this.#evict());
+    this.#owners[slot] = file;
+    this.#blocks[slot] = block;
+    this.#touched[slot] = 1;
+    file.slots[block] = slot;
+    return slot;
+  }
+
+  #grow(): number {
+    const slot = this.#buffers.push(new Uint8Array(BLOCK_BYTES)) - 1;
+    this.#owners.push(undefined);
+    this.#blocks.push(0);
+    this.#verified.push(0);
+    this.#pins.push(0);
+    this.#touched.push(0);
+    return slot;
+  }
+
+  /** Second chance: the hand passes over blocks touched since its last round. All pinned: the cache grows past its limit. */
+  #evict(): number {
+    const count = this.#buffers.length;
+    for (let step = 0; step < 2 * count; step++) {
+      const slot = this.#hand;
+      this.#hand = slot + 1 === count ? 0 : slot + 1;
+      if (this.#pins[slot] !== 0) continue;
+      if (this.#touched[slot] === 1) {
+        this.#touched[slot] = 0;
+        continue;
+      }
+      const owner = this.#owners[slot];
+      if (owner !== undefined) owner.slots[this.#blocks[slot]!] = -1;
+      return slot;
+    }
+    return this.#grow();
+  }
+}

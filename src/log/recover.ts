@@ -1,0 +1,423 @@
+// Opens what a data directory holds: manifest, sealed segments and runs by their footers, and the tail record by record. It only
+// reads: whatever is wrong, the directory stays as it was. What must be put right (a torn flush to cut, leftovers to remove) is
+// returned as a list for Log.start.
+import { hexFromBytes } from "../base/bytes.ts";
+import type { FileNumber } from "../mvcc/contract.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { Disk, DiskFile } from "../ports/disk.ts";
+import type { HardState, Identity } from "./contract.ts";
+import { EntryTable } from "./entry-table.ts";
+import { CorruptionError, LogOpenError } from "./errors.ts";
+import {
+  ENTRY_DATA_OFFSET,
+  FORMAT_VERSION,
+  FRAME_BYTES,
+  frameLength,
+  getBig,
+  getU32,
+  getU64,
+  placeSeed,
+  putBig,
+  RecordKind,
+  SEAL_HEAD_BYTES,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_MAGIC,
+  TRAILER_BYTES,
+} from "./format.ts";
+import { BLOCK_SHIFT, LogFile, PAGE_BYTES } from "./log-file.ts";
+import { type Manifest, readManifest } from "./manifest.ts";
+import { filePath, parseName, TEMPORARY_SUFFIX } from "./paths.ts";
+import { judgeTail, type ScanResult, scanRecords } from "./scan.ts";
+
+export type RecoverOptions = {
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly digest: Digest;
+  readonly expected: Identity | undefined;
+};
+
+export type Recovered = {
+  readonly manifest: Manifest | undefined;
+  readonly identity: Identity | undefined;
+  readonly hardState: HardState | undefined;
+  readonly table: EntryTable;
+  /** All segments and runs that hold values or entries, without `active` and `spare`. */
+  readonly files: LogFile[];
+  /** The segment to go on with; empty (dataEnd 0) when its predecessor had just been sealed. */
+  readonly active: LogFile | undefined;
+  /** The segment sealed before an empty `active`, or 0. */
+  readonly previous: number;
+  readonly spare: LogFile | undefined;
+  /** Bytes of a flush nobody was told of: zeroed before writing goes on. */
+  readonly cut: { readonly file: LogFile; readonly from: number; readonly to: number } | undefined;
+  /** Sealed segments not yet shortened to their size. */
+  readonly untrimmed: { readonly file: LogFile; readonly size: number }[];
+  /** Paths of leftovers of a crash. */
+  readonly leftovers: string[];
+  readonly nextFile: number;
+};
+
+export function hexOfId(id: bigint): string {
+  const bytes = new Uint8Array(8);
+  putBig(bytes, 0, id);
+  return hexFromBytes(bytes.reverse());
+}
+
+export async function recover(options: RecoverOptions): Promise<Recovered> {
+  return await new Recovery(options).run();
+}
+
+class Recovery {
+  readonly #options: RecoverOptions;
+  readonly #opened: DiskFile[] = [];
+  #manifest: Manifest | undefined;
+  #identity: Identity | undefined;
+  #hardState: HardState | undefined;
+  #table = new EntryTable(0, 0);
+  #files: LogFile[] = [];
+  #active: LogFile | undefined;
+  #spare: LogFile | undefined;
+  #previous = 0;
+  /** The segment that the last sealed one names as its successor, or 0. */
+  #successor = 0;
+  #cut: Recovered["cut"];
+  #untrimmed: { file: LogFile; size: number }[] = [];
+  #leftovers: string[] = [];
+  #nextFile = 1;
+
+  constructor(options: RecoverOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<Recovered> {
+    try {
+      await this.#run();
+    } catch (error) {
+      for (const file of this.#opened) await file.close();
+      throw error;
+    }
+    return {
+      manifest: this.#manifest,
+      identity: this.#identity,
+      hardState: this.#hardState,
+      table: this.#table,
+      files: this.#files,
+      active: this.#active,
+      previous: this.#previous,
+      spare: this.#spare,
+      cut: this.#cut,
+      untrimmed: this.#untrimmed,
+      leftovers: this.#leftovers,
+      nextFile: this.#nextFile,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { directory, disk, digest, expected } = this.#options;
+    const names = await disk.list(directory);
+    const manifest = await readManifest(disk, directory, digest);
+    this.#manifest = manifest;
+    if (manifest !== undefined) {
+      this.#checkCluster(BigInt(`0x${manifest.clusterId}`), expected);
+      this.#table = new EntryTable(manifest.startIndex, manifest.startTerm);
+      this.#nextFile = manifest.nextFile;
+    }
+    const segments = this.#sort(names, manifest);
+    for (const number of segments) {
+      const replayed = manifest === undefined || number >= manifest.replayFile;
+      await this.#openSegment(number, replayed);
+    }
+    this.#checkEnd(manifest);
+  }
+
+  /** Sorts names into segments to open, in order, and leftovers; opens the runs. */
+  #sort(names: readonly string[], manifest: Manifest | undefined): number[] {
+    const { directory } = this.#options;
+    const segments: number[] = [];
+    const found = new Set<string>(names);
+    for (const number of manifest?.segments ?? []) this.#mustExist(found, number, "segment");
+    for (const number of manifest?.runs ?? []) this.#mustExist(found, number, "run");
+    if (manifest !== undefined && manifest.image !== 0) this.#mustExist(found, manifest.image, "image");
+    for (const name of names) {
+      if (name.endsWith(TEMPORARY_SUFFIX)) this.#leftovers.push(`${directory}/${name}`);
+      const parsed = parseName(name);
+      if (parsed === undefined) continue;
+      this.#nextFile = Math.max(this.#nextFile, parsed.number + 1);
+      const wanted =
+        parsed.kind === "segment"
+          ? manifest === undefined ||
+            parsed.number >= manifest.replayFile ||
+            manifest.segments.includes(parsed.number)
+          : parsed.kind === "run"
+            ? manifest?.runs.includes(parsed.number)
+            : manifest?.image === parsed.number;
+      if (wanted !== true) this.#leftovers.push(`${directory}/${name}`);
+      else if (parsed.kind === "segment") segments.push(parsed.number);
+    }
+    return segments.sort((a, b) => a - b);
+  }
+
+  #mustExist(found: ReadonlySet<string>, number: number, kind: "segment" | "run" | "image"): void {
+    const path = filePath(this.#options.directory, number, kind);
+    if (!found.has(path.slice(this.#options.directory.length + 1))) {
+      throw new CorruptionError(path, 0, "the manifest names this file, but it is missing");
+    }
+  }
+
+  async #openSegment(number: number, replayed: boolean): Promise<void> {
+    const { directory, disk } = this.#options;
+    const handle = await disk.open(filePath(directory, number, "segment"), replayed ? "write" : "read");
+    this.#opened.push(handle);
+    const file = await this.#readHeader(handle, number);
+    const trailer = await readSeal(file, this.#options.digest);
+    if (!replayed) {
+      if (trailer === undefined) throw this.#corrupt(file, file.diskBytes, "the segment's footer is missing");
+      this.#files.push(file);
+      return;
+    }
+    if (this.#active !== undefined) return await this.#checkUnused(file);
+    if (this.#successor !== 0 && number !== this.#successor) {
+      throw new CorruptionError(filePath(directory, this.#successor, "segment"), 0, "the segment is missing");
+    }
+    const result = await scanRecords(
+      handle,
+      number,
+      this.#options.digest,
+      (kind, bytes, start, end, offset) => this.#visit(file, kind, bytes, start, end, offset),
+      trailer === undefined ? file.pageCrcs : undefined,
+    );
+    if (trailer !== undefined) {
+      if (result.sealOffset !== trailer.offset) throw this.#corrupt(file, result.end, "a record is bad");
+      this.#closeSealed(file, trailer.next);
+    } else await this.#openTail(file, result);
+  }
+
+  #closeSealed(file: LogFile, next: number): void {
+    this.#successor = next;
+    this.#previous = file.number;
+    this.#files.push(file);
+  }
+
+  /** A segment without a footer at its end: the newest one, or one that was sealed just before the crash. */
+  async #openTail(file: LogFile, result: ScanResult): Promise<void> {
+    const { digest } = this.#options;
+    let end = result.end;
+    if (result.sealOffset >= 0) {
+      const size = result.end + TRAILER_BYTES;
+      const seal = await readSealAt(file, digest, size);
+      if (seal !== undefined) {
+        this.#untrimmed.push({ file, size });
+        this.#closeSealed(file, seal.next);
+        return;
+      }
+      // The flush that sealed it is torn: nobody was told of it, and the next segment is still empty.
+      end = result.sealOffset;
+    }
+    if (file.diskBytes < file.allocatedBytes) {
+      throw this.#corrupt(
+        file,
+        file.diskBytes,
+        `the file is shorter than the ${file.allocatedBytes} bytes it had`,
+      );
+    }
+    const tailEnd = await judgeTail(file.disk, file.number, digest, end);
+    if (tailEnd > end) this.#cut = { file, from: end, to: tailEnd };
+    this.#active = file;
+    if (end === SEGMENT_HEADER_BYTES) {
+      file.dataEnd = 0;
+      return;
+    }
+    file.dataEnd = end;
+    file.ensureBlock(end >>> BLOCK_SHIFT);
+    const partial = end % PAGE_BYTES;
+    if (partial > 0) {
+      const page = new Uint8Array(partial);
+      await file.disk.read(page, end - partial);
+      file.pageCrcs[(end - partial) / PAGE_BYTES] = digest.crc32(page);
+    }
+  }
+
+  /** Behind the newest segment only a prepared, unused one may follow. */
+  async #checkUnused(file: LogFile): Promise<void> {
+    const result = await scanRecords(file.disk, file.number, this.#options.digest, () => {}, undefined);
+    if (result.end > SEGMENT_HEADER_BYTES) {
+      const broken = this.#active!;
+      throw this.#corrupt(broken, broken.dataEnd, "the segment breaks off, but a later one has records");
+    }
+    const whole = file.diskBytes >= file.allocatedBytes;
+    if (this.#spare === undefined && whole && (await isZero(file.disk, SEGMENT_HEADER_BYTES)))
+      this.#spare = file;
+    else {
+      this.#leftovers.push(file.disk.path);
+      await file.disk.close();
+    }
+  }
+
+  async #readHeader(handle: DiskFile, number: number): Promise<LogFile> {
+    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+    const read = await handle.read(bytes, 0);
+    const { digest } = this.#options;
+    const bad = (at: number, reason: string): CorruptionError => new CorruptionError(handle.path, at, reason);
+    if (read < SEGMENT_HEADER_BYTES) throw bad(read, "the header is cut off");
+    if (digest.crc32(bytes.subarray(0, 60)) !== getU32(bytes, 60))
+      throw bad(0, "the header's checksum does not match");
+    if (getU32(bytes, 0) !== SEGMENT_MAGIC) throw bad(0, "this is not a segment");
+    checkVersion(handle.path, getU32(bytes, 4));
+    if (getU64(bytes, 8) !== number) throw bad(8, `the header says file ${getU64(bytes, 8)}`);
+    return new LogFile(number as FileNumber, "segment", handle, getU64(bytes, 16), handle.sizeSync());
+  }
+
+  #visit(
+    file: LogFile,
+    kind: RecordKind,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    offset: number,
+  ): void {
+    switch (kind) {
+      case RecordKind.Metadata:
+        this.#visitMetadata(file, bytes, start, offset);
+        break;
+      case RecordKind.Entry:
+        this.#visitEntry(file, bytes, start, end, offset);
+        break;
+      case RecordKind.HardState:
+        this.#hardState = {
+          term: getU64(bytes, start) as HardState["term"],
+          vote: getBig(bytes, start + 8),
+          commit: getU64(bytes, start + 16) as HardState["commit"],
+        };
+        break;
+      case RecordKind.SnapshotMark:
+        this.#table = new EntryTable(getU64(bytes, start), getU64(bytes, start + 8));
+        break;
+      case RecordKind.Seal:
+        break;
+    }
+  }
+
+  #visitMetadata(file: LogFile, bytes: Uint8Array, start: number, offset: number): void {
+    const identity: Identity = {
+      memberId: getBig(bytes, start) as Identity["memberId"],
+      clusterId: getBig(bytes, start + 8) as Identity["clusterId"],
+    };
+    this.#checkCluster(identity.clusterId, this.#options.expected);
+    const known = this.#identity;
+    if (
+      known !== undefined &&
+      (known.memberId !== identity.memberId || known.clusterId !== identity.clusterId)
+    ) {
+      throw this.#corrupt(file, offset, "the segment belongs to another member");
+    }
+    const previous = getU64(bytes, start + 16);
+    if (this.#manifest === undefined && known === undefined && previous !== 0) {
+      throw new CorruptionError(
+        `${this.#options.directory}/MANIFEST`,
+        0,
+        "the manifest is missing, although the oldest segment is not the first one",
+      );
+    }
+    if (this.#previous !== 0 && previous !== this.#previous) {
+      throw this.#corrupt(file, offset, `the segment follows file ${previous}, not ${this.#previous}`);
+    }
+    this.#identity = identity;
+  }
+
+  #visitEntry(file: LogFile, bytes: Uint8Array, start: number, end: number, offset: number): void {
+    const index = getU64(bytes, start + 9);
+    if (file.firstIndex === 0) file.firstIndex = index;
+    file.lastIndex = Math.max(file.lastIndex, index);
+    const table = this.#table;
+    if (index <= table.startIndex) return;
+    if (index > table.lastIndex + 1) {
+      throw this.#corrupt(file, offset, `entry ${index} follows entry ${table.lastIndex}`);
+    }
+    const at = offset + ENTRY_DATA_OFFSET;
+    table.put(index, getU64(bytes, start + 1), bytes[start]!, file.number, at, end - start - 17);
+  }
+
+  #checkEnd(manifest: Manifest | undefined): void {
+    const { directory } = this.#options;
+    if (this.#active === undefined && this.#successor !== 0) {
+      throw new CorruptionError(filePath(directory, this.#successor, "segment"), 0, "the segment is missing");
+    }
+    if (manifest !== undefined && this.#table.lastIndex < manifest.appliedIndex) {
+      throw new CorruptionError(
+        filePath(directory, manifest.replayFile, "segment"),
+        0,
+        `the log ends at entry ${this.#table.lastIndex}, before entry ${manifest.appliedIndex}, which was applied`,
+      );
+    }
+  }
+
+  #checkCluster(clusterId: bigint, expected: Identity | undefined): void {
+    if (expected === undefined || expected.clusterId === clusterId) return;
+    throw new LogOpenError(
+      "other-cluster",
+      this.#options.directory,
+      `${this.#options.directory} belongs to cluster ${hexOfId(clusterId)}, not to ${hexOfId(expected.clusterId)}; ` +
+        "point --data-dir to this member's own directory, or to an empty one to join anew",
+    );
+  }
+
+  #corrupt(file: LogFile, offset: number, reason: string): CorruptionError {
+    return new CorruptionError(file.disk.path, offset, reason);
+  }
+}
+
+export function checkVersion(path: string, version: number): void {
+  if (version <= FORMAT_VERSION) return;
+  throw new LogOpenError(
+    "newer-version",
+    path,
+    `${path} has format version ${version}, newer than ${FORMAT_VERSION}, which is the newest this binary knows; start a newer one`,
+  );
+}
+
+async function isZero(file: DiskFile, from: number): Promise<boolean> {
+  const chunk = new Uint8Array(1 << 20);
+  const words = new Int32Array(chunk.buffer);
+  for (let at = from; ; at += chunk.length) {
+    const read = await file.read(chunk, at);
+    chunk.fill(0, read);
+    for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+    if (read < chunk.length) return true;
+  }
+}
+
+type Seal = { offset: number; next: number };
+
+/** The footer that the file's last bytes point to; fills the page checksums. Undefined when the file has no trailer. */
+function readSeal(file: LogFile, digest: Digest): Promise<Seal | undefined> {
+  return readSealAt(file, digest, file.diskBytes);
+}
+
+async function readSealAt(file: LogFile, digest: Digest, size: number): Promise<Seal | undefined> {
+  if (size < SEGMENT_HEADER_BYTES + TRAILER_BYTES) return undefined;
+  const trailer = new Uint8Array(TRAILER_BYTES);
+  await file.disk.read(trailer, size - TRAILER_BYTES);
+  if (getU32(trailer, 8) !== SEGMENT_MAGIC || getU32(trailer, 4) !== file.number) return undefined;
+  if (digest.crc32(trailer.subarray(0, 12)) !== getU32(trailer, 12)) return undefined;
+  const offset = getU32(trailer, 0);
+  const bytes = new Uint8Array(Math.max(0, size - TRAILER_BYTES - offset));
+  await file.disk.read(bytes, offset);
+  const seed = placeSeed(file.number, offset);
+  const good =
+    bytes.length > FRAME_BYTES + SEAL_HEAD_BYTES &&
+    frameLength(bytes, 0, seed) === bytes.length - FRAME_BYTES &&
+    bytes[16] === RecordKind.Seal &&
+    digest.crc32(bytes.subarray(4), seed) === getU32(bytes, 0);
+  if (!good) throw new CorruptionError(file.disk.path, offset, "the segment's footer is bad");
+  const head = FRAME_BYTES;
+  file.firstIndex = getU64(bytes, head);
+  file.lastIndex = getU64(bytes, head + 8);
+  file.dataEnd = offset;
+  file.sealed = true;
+  const pages = getU32(bytes, head + 24);
+  file.ensureBlock(offset >>> BLOCK_SHIFT);
+  for (let page = 0; page < pages; page++) {
+    file.pageCrcs[page] = getU32(bytes, head + SEAL_HEAD_BYTES + page * 4);
+  }
+  return { offset, next: getU64(bytes, head + 16) };
+}

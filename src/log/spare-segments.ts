@@ -1,0 +1,96 @@
+// Prepares the next segment before it is needed: created under a temporary name, zero-filled, flushed, then renamed, so that a segment
+// has its whole size from the first record on and a put never waits for the file system. Log owns it; the appender takes from it.
+import type { FileNumber } from "../mvcc/contract.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { Disk } from "../ports/disk.ts";
+import { encodeSegmentHeader } from "./format.ts";
+import { LogFile } from "./log-file.ts";
+import { filePath, TEMPORARY_SUFFIX } from "./paths.ts";
+
+export type SpareOptions = {
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly digest: Digest;
+  /** The first segment is small, so that an empty member starts at once; each next one is twice as big, up to the limit. */
+  readonly firstBytes: number;
+  readonly bytesMax: number;
+  readonly nextNumber: () => FileNumber;
+  /** Called with the error of a failed preparation; true = try once more at once. */
+  readonly onFailure: (error: unknown) => Promise<boolean>;
+};
+
+export class SpareSegments {
+  readonly #options: SpareOptions;
+  #ready: LogFile | undefined;
+  #preparing: Promise<void> | undefined;
+  #bytes: number;
+  #closed = false;
+
+  constructor(options: SpareOptions, ready: LogFile | undefined, largestBytes: number) {
+    this.#options = options;
+    this.#ready = ready;
+    this.#bytes = largestBytes === 0 ? options.firstBytes : Math.min(largestBytes * 2, options.bytesMax);
+  }
+
+  get ready(): boolean {
+    return this.#ready !== undefined;
+  }
+
+  /** The prepared segment, if there is one; the next is begun at once. */
+  take(): LogFile | undefined {
+    const file = this.#ready;
+    if (file !== undefined) {
+      this.#ready = undefined;
+      this.#bytes = Math.min(Math.max(file.allocatedBytes, this.#bytes / 2) * 2, this.#options.bytesMax);
+    }
+    void this.prepare();
+    return file;
+  }
+
+  /** Resolves when a segment is ready, or could not be made (onFailure was told). */
+  prepare(): Promise<void> {
+    if (this.#ready !== undefined || this.#closed) return Promise.resolve();
+    this.#preparing ??= this.#prepare().finally(() => {
+      this.#preparing = undefined;
+    });
+    return this.#preparing;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#preparing;
+    await this.#ready?.disk.close();
+    this.#ready = undefined;
+  }
+
+  async #prepare(): Promise<void> {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      try {
+        this.#ready = await this.#make(this.#options.nextNumber(), this.#bytes);
+        return;
+      } catch (error) {
+        if (!(await this.#options.onFailure(error))) return;
+      }
+    }
+  }
+
+  async #make(number: FileNumber, bytes: number): Promise<LogFile> {
+    const { directory, disk, digest } = this.#options;
+    const path = filePath(directory, number, "segment");
+    const temporary = path + TEMPORARY_SUFFIX;
+    const made = await disk.open(temporary, "create");
+    try {
+      await made.write([encodeSegmentHeader({ file: number, allocatedBytes: bytes }, digest.crc32)], 0);
+      await made.allocate(bytes);
+      await made.sync();
+      await made.close();
+      await disk.rename(temporary, path);
+      await disk.syncDirectory(directory);
+    } catch (error) {
+      await made.close();
+      if (await disk.exists(temporary)) await disk.remove(temporary);
+      throw error;
+    }
+    return new LogFile(number, "segment", await disk.open(path, "write"), bytes, bytes);
+  }
+}
