@@ -10,7 +10,6 @@ export type JsonObject = { [name: string]: Json | undefined };
 const DEPTH_MAX = 200;
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 const SPACE = /[ \t\r\n]*/y;
 
 class Parser {
@@ -86,11 +85,17 @@ class Parser {
   }
 
   #string(): string {
-    STRING.lastIndex = this.#at;
-    const match = STRING.exec(this.#text);
-    if (match === null) malformed(this.#at, "JSON lacks a string");
-    this.#at = STRING.lastIndex;
-    return JSON.parse(match[0]) as string;
+    const text = this.#text;
+    const start = this.#at;
+    if (text[start] !== '"') malformed(start, "JSON lacks a string");
+    let end = start + 1;
+    while (end < text.length && text[end] !== '"') end += text[end] === "\\" ? 2 : 1;
+    this.#at = end + 1;
+    try {
+      return JSON.parse(text.slice(start, end + 1)) as string;
+    } catch {
+      return malformed(start, "JSON has a broken string");
+    }
   }
 
   #number(): number | bigint {
@@ -107,8 +112,7 @@ export function parseBigJson(text: string): Json {
   return new Parser(text).document();
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: exactly the characters that Go escapes
-const ESCAPED = /["\\\u0000-\u001f\u007f<>&\u2028\u2029]/g;
+const SPECIAL = /["\\<>&\p{Cc}\u2028\u2029]/gu;
 const SHORT_ESCAPES = new Map<string, string>([
   ['"', '\\"'],
   ["\\", "\\\\"],
@@ -117,14 +121,18 @@ const SHORT_ESCAPES = new Map<string, string>([
   ["\n", "\\n"],
   ["\r", "\\r"],
   ["\t", "\\t"],
-  ["\u007f", "\u007f"],
 ]);
+
+function escaped(char: string): string {
+  const code = char.charCodeAt(0);
+  // Go leaves DEL and the upper controls as they are.
+  if (code >= 0x7f && code <= 0x9f) return char;
+  return SHORT_ESCAPES.get(char) ?? `\\u${code.toString(16).padStart(4, "0")}`;
+}
 
 /** With Go's escapes: also <, >, & and the two line separators. */
 export function jsonString(text: string): string {
-  const escape = (c: string): string =>
-    SHORT_ESCAPES.get(c) ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  return `"${text.replace(ESCAPED, escape)}"`;
+  return `"${text.replace(SPECIAL, escaped)}"`;
 }
 
 /** As json.Marshal: no spaces, fields in the order of the object, bigints as bare digits. */
