@@ -1,0 +1,71 @@
+// etcd's guess of the address to advertise: when it listens on 0.0.0.0 and advertises the default localhost, it advertises the
+// machine's address on the default route instead; and a name alone renames the default member. Called by src/config/parse.
+import { readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import type { Fields } from "../ports/logger.ts";
+import type { FlagValues } from "./flag-values.ts";
+import { type EndpointUrl, parseUrls } from "./urls.ts";
+
+const DEFAULT_PEER_URL = "http://localhost:2380";
+const DEFAULT_CLIENT_URL = "http://localhost:2379";
+const DEFAULT_CLUSTER = `default=${DEFAULT_PEER_URL}`;
+
+export type DefaultHost = { readonly host: string } | { readonly problem: string };
+
+/** Answers the line to log, if any. */
+export function applyDefaultHost(
+  values: FlagValues,
+  find: () => DefaultHost,
+): { message: string; fields: Fields } | undefined {
+  const found = find();
+  const host = "host" in found ? found.host : undefined;
+  let used =
+    host !== undefined &&
+    advertise(values, "listen-peer-urls", "initial-advertise-peer-urls", DEFAULT_PEER_URL, host);
+  if (values.text("name") !== "default" && values.text("initial-cluster") === DEFAULT_CLUSTER) {
+    const name = values.text("name") || "default";
+    const pairs = values.urls("initial-advertise-peer-urls").map((url) => `${name}=${url.text}`);
+    values.put("initial-cluster", pairs.join(","));
+  }
+  if (host !== undefined) {
+    const client = advertise(values, "listen-client-urls", "advertise-client-urls", DEFAULT_CLIENT_URL, host);
+    used = client || used;
+  }
+  if (used) return { message: "detected default host for advertise", fields: { host } };
+  return "problem" in found
+    ? { message: "failed to detect default host", fields: { error: found.problem } }
+    : undefined;
+}
+
+function advertise(
+  values: FlagValues,
+  listen: string,
+  name: string,
+  standard: string,
+  host: string,
+): boolean {
+  const first: EndpointUrl | undefined = values.urls(listen)[0];
+  const advertised = values.urls(name);
+  if (first?.hostname !== "0.0.0.0" || advertised.length !== 1 || advertised[0]!.text !== standard)
+    return false;
+  const urls = parseUrls([`http://${host.includes(":") ? `[${host}]` : host}:${first.port}`]);
+  if (!urls.ok) return false;
+  values.put(name, urls.value);
+  return true;
+}
+
+/** The first address of the interface that /proc/net/route names for the default route. */
+export function findDefaultHost(): DefaultHost {
+  let routes: string;
+  try {
+    routes = readFileSync("/proc/net/route", "latin1");
+  } catch {
+    return { problem: "default host not supported on this platform" };
+  }
+  const row = routes.split("\n").find((line) => line.split("\t")[1] === "00000000");
+  const device = row?.split("\t")[0];
+  if (device === undefined) return { problem: "could not find default route" };
+  const addresses = networkInterfaces()[device] ?? [];
+  const address = addresses.find((one) => one.family === "IPv4") ?? addresses[0];
+  return address === undefined ? { problem: "could not find default interface" } : { host: address.address };
+}

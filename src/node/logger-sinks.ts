@@ -1,0 +1,185 @@
+// Where log lines go: a file descriptor, a file, a rotated file, or the journal. Lines are kept for one turn and written together;
+// what a slow pipe does not take is bounded, counted and said. Owned by src/node/logger; nothing here may throw into a caller.
+import { closeSync, fstatSync, mkdirSync, openSync, write, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { backupName, type RotationConfig, rotateFile } from "./logger-rotation.ts";
+
+/** Bytes of lines that wait for their output; beyond it lines are dropped and counted. */
+const PENDING_BYTES_MAX = 8 * 1024 * 1024;
+/** How long a flush at the end of the process waits for a pipe that takes nothing. */
+const FINAL_FLUSH_MILLIS_MAX = 2000;
+/** Pause before the next try when the output says EAGAIN. */
+const RETRY_MILLIS = 5;
+
+export interface LogSink {
+  write(line: string): void;
+  /** Writes everything that waits, now. */
+  flushSync(): void;
+  close(): void;
+}
+
+/** Writes to an open descriptor. With `rotation` (and a path) it starts a new file when the next bytes would not fit. */
+export class DescriptorSink implements LogSink {
+  #fd: number;
+  readonly #path: string | undefined;
+  readonly #rotation: RotationConfig | undefined;
+  #waiting: string[] = [];
+  #waitingBytes = 0;
+  #inFlight: Buffer | undefined = undefined;
+  #dropped = 0;
+  #scheduled = false;
+  #fileBytes = 0;
+
+  constructor(fd: number, path?: string, rotation?: RotationConfig) {
+    this.#fd = fd;
+    this.#path = path;
+    this.#rotation = rotation;
+    if (rotation !== undefined) this.#fileBytes = fstatSync(fd).size;
+  }
+
+  write(line: string): void {
+    if (this.#waitingBytes + line.length > PENDING_BYTES_MAX) {
+      this.#dropped++;
+      return;
+    }
+    this.#waiting.push(line);
+    this.#waitingBytes += line.length;
+    if (this.#scheduled || this.#inFlight !== undefined) return;
+    this.#scheduled = true;
+    setImmediate(this.#flush);
+  }
+
+  flushSync(): void {
+    const rest = this.#inFlight;
+    if (rest !== undefined) this.#writeSync(rest);
+    this.#inFlight = undefined;
+    const bytes = this.#take();
+    if (bytes === undefined) return;
+    this.#makeRoom(bytes.length);
+    this.#writeSync(bytes);
+  }
+
+  close(): void {
+    this.flushSync();
+    if (this.#path !== undefined) closeSync(this.#fd);
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    if (this.#inFlight !== undefined) return;
+    const bytes = this.#take();
+    if (bytes === undefined) return;
+    this.#makeRoom(bytes.length);
+    this.#writeAsync(bytes);
+  };
+
+  /** All waiting lines as bytes, with a word about those that were dropped. */
+  #take(): Buffer | undefined {
+    if (this.#waiting.length === 0) return undefined;
+    if (this.#dropped > 0)
+      this.#waiting.push(`${this.#dropped} log lines were dropped: the output was too slow\n`);
+    this.#dropped = 0;
+    const bytes = Buffer.from(this.#waiting.join(""));
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    return bytes;
+  }
+
+  #writeAsync(bytes: Buffer): void {
+    this.#inFlight = bytes;
+    write(this.#fd, bytes, (error, written) => {
+      if (this.#inFlight !== bytes) return;
+      const rest = error === null ? bytes.subarray(written) : error.code === "EAGAIN" ? bytes : undefined;
+      if (rest === undefined || rest.length === 0) {
+        this.#inFlight = undefined;
+        this.#flush();
+        return;
+      }
+      this.#inFlight = rest;
+      setTimeout(() => {
+        if (this.#inFlight === rest) this.#writeAsync(rest);
+      }, RETRY_MILLIS);
+    });
+  }
+
+  #writeSync(bytes: Buffer): void {
+    const deadline = Date.now() + FINAL_FLUSH_MILLIS_MAX;
+    let at = 0;
+    while (at < bytes.length) {
+      try {
+        at += writeSync(this.#fd, bytes, at);
+      } catch (error) {
+        // A closed pipe has no reader to tell about it; only "try again" is worth a wait.
+        if (!(error instanceof Error && "code" in error && error.code === "EAGAIN") || Date.now() > deadline)
+          return;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MILLIS);
+      }
+    }
+  }
+
+  #makeRoom(bytes: number): void {
+    const rotation = this.#rotation;
+    const path = this.#path;
+    if (rotation === undefined || path === undefined) return;
+    if (this.#fileBytes > 0 && this.#fileBytes + bytes > rotation.sizeBytesMax) {
+      closeSync(this.#fd);
+      this.#fd = rotateFile(path, backupName(path, new Date(), rotation.localTime), rotation);
+      this.#fileBytes = 0;
+    }
+    this.#fileBytes += bytes;
+  }
+}
+
+/** Prefixes each line with the priority that systemd's journal reads from a unit's stderr: `<6>` info, `<4>` warning … */
+export class JournalSink implements LogSink {
+  readonly #below: LogSink;
+  constructor(below: LogSink) {
+    this.#below = below;
+  }
+  write(line: string): void {
+    this.#below.write(`<${journalPriority(line)}>${line}`);
+  }
+  flushSync(): void {
+    this.#below.flushSync();
+  }
+  close(): void {
+    this.#below.close();
+  }
+}
+
+function journalPriority(line: string): number {
+  const level = /^\{"level":"([a-z]+)"|^[^\t]*\t([a-z]+)\t/.exec(line);
+  switch (level?.[1] ?? level?.[2]) {
+    case "debug":
+      return 7;
+    case "warn":
+      return 4;
+    case "error":
+      return 3;
+    case "dpanic":
+    case "panic":
+    case "fatal":
+      return 2;
+    default:
+      return 6;
+  }
+}
+
+/** Opens one --log-outputs target. Throws what the file system says: the caller turns it into a start-up error. */
+export function openSink(target: string, rotation: RotationConfig | undefined): LogSink {
+  switch (target) {
+    case "default":
+    case "stderr":
+      return new DescriptorSink(2);
+    case "stdout":
+      return new DescriptorSink(1);
+    case "systemd/journal":
+      return new JournalSink(new DescriptorSink(2));
+    case "/dev/null":
+      return { write() {}, flushSync() {}, close() {} };
+    default:
+      if (rotation === undefined) return new DescriptorSink(openSync(target, "a", 0o666), target);
+      mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+      return new DescriptorSink(openSync(target, "a", 0o600), target, rotation);
+  }
+}
