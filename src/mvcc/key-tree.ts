@@ -64,7 +64,8 @@ export class KeyTree {
     const count = words[at]!;
     if (count < LEAF_KEYS) {
       const place = at + LEAF_HEAD + index;
-      words.copyWithin(place + 1, place, at + LEAF_HEAD + count);
+      // A loop: copyWithin costs a call into the engine, more than moving half a leaf.
+      for (let i = at + LEAF_HEAD + count; i > place; i--) words[i] = words[i - 1]!;
       words[place] = id;
       words[at] = count + 1;
       return;

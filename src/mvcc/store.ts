@@ -3,10 +3,15 @@
 // watch and log read it. It must never block for long: everything that grows with the store is done in bites.
 import { assert } from "../base/assert.ts";
 import type { LeaseId, Revision } from "../base/brand.ts";
+import { type EtcdError, errors } from "../base/errors.ts";
 import { isSingleKey, type RangeEnd } from "../base/key.ts";
-import type { FileNumber, RangeCursor, ReadView, Slot, SlotList, WriteTxn } from "./contract.ts";
+import { Compactor } from "./compactor.ts";
+import type { FileNumber, RangeCursor, ReadView, Slot, SlotList, ValueReader, WriteTxn } from "./contract.ts";
 import { NO_SLOT } from "./contract.ts";
+import { type HashJob, KnownHash, RunningHash } from "./hash-job.ts";
 import { NO_KEY } from "./key-arena.ts";
+import type { KeyValueHash } from "./key-value-hash.ts";
+import type { Pin } from "./pins.ts";
 import { countRange, KeyCursor, walkRange } from "./ranges.ts";
 import {
   CHUNK_BITS,
@@ -32,10 +37,12 @@ export type StoreOptions = {
 export class Store implements ReadView {
   readonly #tables: Tables;
   readonly #txn: StoreTxn;
+  readonly #compactor: Compactor;
 
   constructor(options: StoreOptions, tables: Tables = new Tables(options.seed)) {
     this.#tables = tables;
     this.#txn = new StoreTxn(tables);
+    this.#compactor = new Compactor(tables, this);
   }
 
   get currentRevision(): Revision {
@@ -43,7 +50,89 @@ export class Store implements ReadView {
   }
 
   get compactedRevision(): Revision {
-    return 0 as Revision;
+    return Math.max(0, this.#compactor.compacted) as Revision;
+  }
+
+  /** The newest compaction asked for, and the newest one done; 0: none. */
+  get scheduledCompaction(): Revision {
+    return Math.max(0, this.#compactor.scheduled) as Revision;
+  }
+
+  get finishedCompaction(): Revision {
+    return Math.max(0, this.#compactor.finished) as Revision;
+  }
+
+  /**
+   * Moves the compacted revision at once; the rows go in compactSlice(). One compaction after the other, in order. As in etcd,
+   * a revision of 0 or below is "compacted", except that 0 is taken once, by a store that was never compacted.
+   */
+  compact(revision: Revision): EtcdError | undefined {
+    assert(!this.#txn.isOpen, "no txn is open while the store is compacted");
+    return this.#compactor.compact(revision);
+  }
+
+  /**
+   * Looks at up to about `rowsMax` rows. True when nothing is left to do (for now). With `values`, etcd's compaction hash is
+   * computed on the way. Does nothing while a hash or a checkpoint is under way.
+   */
+  compactSlice(rowsMax: number, values: ValueReader | undefined): boolean {
+    assert(!this.#txn.isOpen, "no txn is open while the store is compacted");
+    return this.#compactor.slice(rowsMax, values);
+  }
+
+  /** Keeps what is visible at `at` readable until released, however far compaction goes. */
+  pin(at: Revision): Pin {
+    assert(at >= this.#compactor.compacted, "a pinned revision is not compacted yet");
+    return this.#compactor.pins.add(at);
+  }
+
+  /** HashKV at `revision`; 0 means the current one. A revision that was compacted at answers with that compaction's hash. */
+  hashKv(revision: Revision): HashJob | EtcdError {
+    const compactor = this.#compactor;
+    const known = compactor.hashes.find(revision);
+    if (known !== undefined) return new KnownHash(known);
+    const { current } = this.#tables;
+    if (revision > 0 && revision < compactor.compacted) return errors.compacted;
+    if (revision > 0 && revision > current) return errors.futureRevision;
+    return new RunningHash(this.#tables, this, compactor, revision === 0 ? current : revision);
+  }
+
+  /** The hashes of the newest ten compactions, ascending. */
+  get compactionHashes(): readonly KeyValueHash[] {
+    return this.#compactor.hashes.list();
+  }
+
+  /** Revisions held, tombstones included. */
+  get rows(): number {
+    return this.#tables.rows.rows;
+  }
+
+  get keysAlive(): number {
+    return this.#tables.tree.alive;
+  }
+
+  /** Key and value bytes of all revisions held: what etcd's backend would have in use, without its overhead. */
+  get liveBytes(): number {
+    return this.#tables.liveBytes;
+  }
+
+  /** Bytes of values, and revisions, that still stand in a file of the log. */
+  liveBytesOf(file: FileNumber): number {
+    return this.#tables.files.bytesOf(file);
+  }
+
+  liveRowsOf(file: FileNumber): number {
+    return this.#tables.files.rowsOf(file);
+  }
+
+  /** The files that revisions point into, ascending. */
+  get files(): FileNumber[] {
+    return this.#tables.files.list();
+  }
+
+  /** Bytes of memory that the tables hold. */
+  get memoryBytes(): number {
+    return this.#tables.memoryBytes;
   }
 
   write(): WriteTxn {
@@ -81,7 +170,7 @@ export class Store implements ReadView {
 
   revisionsSince(from: Revision, max: number, out: SlotList): Revision {
     const { rows, current } = this.#tables;
-    assert(from > this.compactedRevision, "revisions are read above the compacted one");
+    assert(from > this.#compactor.compacted, "revisions are read above the compacted one");
     let position = rows.seek(from, 0);
     let left = max;
     let main = -1;
