@@ -1,0 +1,29 @@
+// A certificate authority and its leaves for one run, made by our own small Go program, so no openssl is needed.
+// TLS cases and TLS workloads use it. Its keys are for loopback alone and vanish with the run directory.
+import { join } from "node:path";
+import { peer } from "../peers.ts";
+import { mustRun } from "./command.ts";
+
+export interface Certificates {
+  readonly ca: string;
+  readonly serverCert: string;
+  readonly serverKey: string;
+  readonly clientCert: string;
+  readonly clientKey: string;
+  /** An RSA pair, for the service account tokens of kube-apiserver. */
+  readonly accountKey: string;
+  readonly accountPublicKey: string;
+}
+
+export async function makeCertificates(dir: string): Promise<Certificates> {
+  await mustRun([await peer("certificates"), dir]);
+  return {
+    ca: join(dir, "ca.crt"),
+    serverCert: join(dir, "server.crt"),
+    serverKey: join(dir, "server.key"),
+    clientCert: join(dir, "client.crt"),
+    clientKey: join(dir, "client.key"),
+    accountKey: join(dir, "account.key"),
+    accountPublicKey: join(dir, "account.pub"),
+  };
+}

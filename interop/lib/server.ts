@@ -1,0 +1,203 @@
+// Starts, stops and kills one etcd-compatible server: the one under test or a real etcd, told apart only by its command.
+// Cases and the bench use it. It must never leave a process behind and never wait without a limit.
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { get as httpGet } from "node:http";
+import { get as httpsGet } from "node:https";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { peer } from "../peers.ts";
+import type { Certificates } from "./certificates.ts";
+import { tail } from "./command.ts";
+import { projectRoot } from "./paths.ts";
+import { freePort } from "./ports.ts";
+
+/** A program with its first arguments; etcd's own flags follow. */
+export interface ServerCommand {
+  readonly label: string;
+  readonly argv: readonly string[];
+}
+
+export interface ServerOptions {
+  readonly dataDir: string;
+  readonly tls?: Certificates;
+  readonly extra?: readonly string[];
+  /** Advertised instead of the real URLs: two servers that advertise the same get equal member and cluster ids. */
+  readonly advertise?: { readonly client: string; readonly peer: string };
+  readonly logLevel?: string;
+}
+
+const readyTimeoutMs = 60_000;
+const running = new Set<ChildProcess>();
+
+/** The server under test: CAIRN_SUBJECT, split at spaces, or this checkout's own bin/etcd. `etcd` means the real one. */
+export async function subject(text = process.env["CAIRN_SUBJECT"]): Promise<ServerCommand> {
+  if (text === undefined || text === "") return { label: "cairn", argv: [join(projectRoot, "bin", "etcd")] };
+  if (text === "etcd" || text === "etcd-3.6") return { label: text, argv: [await peer(text)] };
+  return { label: "subject", argv: text.split(" ") };
+}
+
+export async function realEtcd(name: "etcd" | "etcd-3.6" = "etcd"): Promise<ServerCommand> {
+  return { label: name, argv: [await peer(name)] };
+}
+
+export class Server {
+  readonly command: ServerCommand;
+  readonly options: ServerOptions;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly logFile: string;
+  #child: ChildProcess | undefined;
+
+  private constructor(command: ServerCommand, options: ServerOptions, clientPort: number, peerPort: number) {
+    this.command = command;
+    this.options = options;
+    this.clientPort = clientPort;
+    this.peerPort = peerPort;
+    this.logFile = `${options.dataDir}.log`;
+  }
+
+  /** Starts the server and resolves when it answers a health request. */
+  static async start(command: ServerCommand, options: ServerOptions): Promise<Server> {
+    const server = new Server(command, options, await freePort(), await freePort());
+    await server.restart();
+    return server;
+  }
+
+  get endpoint(): string {
+    return `127.0.0.1:${this.clientPort}`;
+  }
+
+  get clientUrl(): string {
+    return `${this.options.tls === undefined ? "http" : "https"}://${this.endpoint}`;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** The flags that etcd's own clients need to reach this server. */
+  get clientFlags(): string[] {
+    const tls = this.options.tls;
+    const flags = ["--endpoints", tls === undefined ? this.endpoint : this.clientUrl];
+    if (tls !== undefined) flags.push("--cacert", tls.ca, "--cert", tls.clientCert, "--key", tls.clientKey);
+    return flags;
+  }
+
+  flags(): string[] {
+    const { dataDir, tls, extra, advertise, logLevel } = this.options;
+    const peerUrl = `http://127.0.0.1:${this.peerPort}`;
+    const advertisedPeer = advertise?.peer ?? peerUrl;
+    const flags = ["--name", "default", "--data-dir", dataDir, "--log-level", logLevel ?? "warn"];
+    flags.push("--listen-client-urls", this.clientUrl, "--listen-peer-urls", peerUrl);
+    flags.push("--advertise-client-urls", advertise?.client ?? this.clientUrl);
+    flags.push(
+      "--initial-advertise-peer-urls",
+      advertisedPeer,
+      "--initial-cluster",
+      `default=${advertisedPeer}`,
+    );
+    if (tls !== undefined) {
+      flags.push("--cert-file", tls.serverCert, "--key-file", tls.serverKey);
+      flags.push("--trusted-ca-file", tls.ca, "--client-cert-auth");
+    }
+    return [...flags, ...(extra ?? [])];
+  }
+
+  /** Starts the process again on the same data and ports. */
+  async restart(): Promise<void> {
+    this.spawn();
+    await this.waitReady();
+  }
+
+  /** Starts the process without waiting for it. */
+  spawn(): void {
+    if (this.#child !== undefined) throw new Error("the server runs already");
+    const log = openSync(this.logFile, "a");
+    const child = spawn(this.command.argv[0]!, [...this.command.argv.slice(1), ...this.flags()], {
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    child.on("error", () => {
+      // waitReady tells, with the log.
+    });
+    running.add(child);
+    child.once("exit", () => running.delete(child));
+    this.#child = child;
+  }
+
+  async waitReady(timeoutMs = readyTimeoutMs): Promise<void> {
+    const end = Date.now() + timeoutMs;
+    while (Date.now() < end) {
+      const child = this.#child;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) break;
+      if ((await this.httpStatus("/health")) === 200) return;
+      await delay(10);
+    }
+    const why = this.#child?.exitCode ?? this.#child?.signalCode ?? `no answer within ${timeoutMs} ms`;
+    await this.kill();
+    throw new Error(`${this.command.label} did not become ready (${why})\n${tail(this.log())}`);
+  }
+
+  log(): string {
+    return readFileSync(this.logFile, "utf8");
+  }
+
+  /** Asks for a clean end and waits for it. */
+  stop(): Promise<void> {
+    return this.#end("SIGTERM");
+  }
+
+  kill(): Promise<void> {
+    return this.#end("SIGKILL");
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  /** The body of an HTTP page of the client port. */
+  async httpText(path: string): Promise<string> {
+    return (await this.#http(path)).body;
+  }
+
+  async httpStatus(path: string): Promise<number> {
+    return (await this.#http(path)).status;
+  }
+
+  #http(path: string): Promise<{ status: number; body: string }> {
+    const tls = this.options.tls;
+    return new Promise((resolve) => {
+      const done = (status: number, body: string): void => resolve({ status, body });
+      const onResponse = (response: import("node:http").IncomingMessage): void => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("end", () => done(response.statusCode ?? 0, Buffer.concat(chunks).toString("utf8")));
+        response.on("error", () => done(0, ""));
+      };
+      const url = `${this.clientUrl}${path}`;
+      const request =
+        tls === undefined
+          ? httpGet(url, { agent: false, timeout: 5_000 }, onResponse)
+          : httpsGet(url, { agent: false, timeout: 5_000, ...readTls(tls) }, onResponse);
+      request.on("timeout", () => request.destroy());
+      request.on("error", () => done(0, ""));
+    });
+  }
+}
+
+export function readTls(tls: Certificates): { ca: Buffer; cert: Buffer; key: Buffer } {
+  return { ca: readFileSync(tls.ca), cert: readFileSync(tls.clientCert), key: readFileSync(tls.clientKey) };
+}
+
+/** Called when a run is broken off: no server of ours survives. */
+export function killAll(): void {
+  for (const child of running) child.kill("SIGKILL");
+}

@@ -1,0 +1,84 @@
+// `npm run interop`: real clients, tools and peers against the server under test. Closes with `N passed, N failed`.
+//   npm run interop -- [WORD...] [--subject CMD] [--quick] [--seed N] [--ops N] [--rounds N] [--list]
+// Words narrow the run to cases whose name contains one of them. It must end by itself and leave no process behind.
+import { parseArgs } from "node:util";
+import { differentialCases } from "./cases/differential.ts";
+import { etcdctlCases } from "./cases/etcdctl.ts";
+import { importCases } from "./cases/import.ts";
+import { snapshotCases } from "./cases/snapshot.ts";
+import type { Case, Settings } from "./lib/case.ts";
+import { removeRunDirs } from "./lib/paths.ts";
+import { killAll, subject } from "./lib/server.ts";
+
+const defaultLimitMs = 180_000;
+
+const all: readonly Case[] = [...etcdctlCases, ...snapshotCases, ...importCases, ...differentialCases];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    subject: { type: "string" },
+    quick: { type: "boolean", default: false },
+    seed: { type: "string" },
+    ops: { type: "string" },
+    rounds: { type: "string" },
+    list: { type: "boolean", default: false },
+  },
+});
+
+async function runCase(one: Case, settings: Settings): Promise<boolean> {
+  const started = Date.now();
+  const limitMs = one.limitMs ?? defaultLimitMs;
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${limitMs / 1000} s`)), limitMs);
+  });
+  try {
+    await Promise.race([one.run(settings), limit]);
+    console.log(`ok      ${one.name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+    return true;
+  } catch (error) {
+    console.log(`FAILED  ${one.name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+    console.log(indent(error instanceof Error ? error.message : String(error)));
+    killAll();
+    return false;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^/gm, "        ");
+}
+
+async function main(): Promise<void> {
+  const chosen = all.filter(
+    ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
+  );
+  if (values.list) {
+    for (const { name } of chosen) console.log(name);
+    return;
+  }
+  const settings: Settings = {
+    subject: await subject(values.subject),
+    quick: values.quick,
+    seed: Number(values.seed ?? Math.floor(Math.random() * 1_000_000)),
+    operations: Number(values.ops ?? (values.quick ? 3_000 : 100_000)),
+    rounds: Number(values.rounds ?? (values.quick ? 5 : 50)),
+  };
+  console.log(`under test: ${settings.subject.argv.join(" ")}`);
+  let passed = 0;
+  for (const one of chosen) if (await runCase(one, settings)) passed++;
+  const failed = chosen.length - passed;
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+}
+
+process.on("exit", () => {
+  killAll();
+  removeRunDirs();
+});
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+await main();
+// A case that ran into its limit may still hold sockets; the verdict is printed, so nothing is waited for.
+process.exit();
