@@ -14,9 +14,12 @@ import {
   END_BYTE,
   ENTRY_DATA_OFFSET,
   ENTRY_OVERHEAD_BYTES,
-  encodeSegmentHeader,
+  encodeHeader,
+  encodeSeal,
+  encodeTrailer,
   FRAME_BYTES,
   HARD_STATE_BYTES,
+  HEADER_BYTES,
   METADATA_BYTES,
   placeSeed,
   putBig,
@@ -25,9 +28,7 @@ import {
   putU64,
   RecordKind,
   SEAL_HEAD_BYTES,
-  SEGMENT_HEADER_BYTES,
   SEGMENT_MAGIC,
-  SNAPSHOT_MARK_BYTES,
   TRAILER_BYTES,
 } from "./format.ts";
 import { BLOCK_BYTES, BLOCK_SHIFT, type LogFile, PAGE_BYTES, PAGES_PER_BLOCK } from "./log-file.ts";
@@ -77,6 +78,7 @@ export class Appender implements LogWriter {
   #waiting: (() => void)[] = [];
   #flushMillis = 0;
   #stagedBytes = 0;
+  #appendedBytes = 0;
 
   /** Goes on writing `file` at its dataEnd. */
   constructor(
@@ -90,7 +92,7 @@ export class Appender implements LogWriter {
     this.#file = file;
     this.#identity = identity;
     this.#hardState = hardState;
-    this.#position = Math.max(file.dataEnd, SEGMENT_HEADER_BYTES);
+    this.#position = Math.max(file.dataEnd, HEADER_BYTES);
     this.#issued = this.#position;
     this.#openBlock(true);
   }
@@ -114,6 +116,11 @@ export class Appender implements LogWriter {
   get prefersSync(): boolean {
     // Beyond the allocation a write may find no room, and giving the reserve back takes the asynchronous way.
     return this.#flushMillis <= SYNC_FLUSH_MILLIS_MAX && this.#position <= this.#file.allocatedBytes;
+  }
+
+  /** Bytes staged since the log was opened. */
+  get appendedBytes(): number {
+    return this.#appendedBytes;
   }
 
   /** Bytes staged and not yet safe. */
@@ -142,18 +149,14 @@ export class Appender implements LogWriter {
     return { file: table.fileOf(index) as FileNumber, offset: table.offsetOf(index) };
   }
 
-  /** Everything before is replaced by a snapshot: what the scan finds before this record no longer counts. */
-  markSnapshot(index: number, term: number): void {
-    const body = this.#scratch;
-    putU64(body, FRAME_BYTES, index);
-    putU64(body, FRAME_BYTES + 8, term);
-    this.#makeRoom(FRAME_BYTES + SNAPSHOT_MARK_BYTES + 1);
-    this.#stageRecord(RecordKind.SnapshotMark, FRAME_BYTES + SNAPSHOT_MARK_BYTES, EMPTY);
+  /** Where the next record goes: what stands before it in this file is older. */
+  get position(): number {
+    return this.#position;
   }
 
   /** Ends the current segment now, if a next one is ready. */
   rotate(): boolean {
-    if (this.#position === SEGMENT_HEADER_BYTES) return false;
+    if (this.#position === HEADER_BYTES) return false;
     const next = this.#options.takeSpare();
     if (next === undefined) return false;
     this.#seal(next);
@@ -288,6 +291,7 @@ export class Appender implements LogWriter {
       putU32(buffer, at, this.#digest.crc32(buffer.subarray(at + 4, at + need), seed));
       this.#position = offset + need;
       this.#stagedBytes += need;
+      this.#appendedBytes += need;
       file.dataEnd = this.#position;
     } else {
       const head = this.#scratch;
@@ -297,7 +301,7 @@ export class Appender implements LogWriter {
       this.#stageRecord(RecordKind.Entry, ENTRY_DATA_OFFSET, entry.data);
     }
     if (file.firstIndex === 0) file.firstIndex = entry.index;
-    file.lastIndex = entry.index;
+    if (entry.index > file.lastIndex) file.lastIndex = entry.index;
     this.#options.table.put(
       entry.index,
       entry.term,
@@ -343,6 +347,7 @@ export class Appender implements LogWriter {
 
   #put(bytes: Uint8Array): void {
     this.#stagedBytes += bytes.length;
+    this.#appendedBytes += bytes.length;
     for (let done = 0; done < bytes.length; ) {
       const at = this.#position & BLOCK_MASK;
       const count = Math.min(bytes.length - done, BLOCK_BYTES - at);
@@ -365,9 +370,12 @@ export class Appender implements LogWriter {
     this.#slots.push(slot);
     if (first && file.dataEnd === 0) {
       this.#buffer.set(
-        encodeSegmentHeader({ file: file.number, allocatedBytes: file.allocatedBytes }, this.#digest.crc32),
+        encodeHeader(
+          { magic: SEGMENT_MAGIC, file: file.number, allocatedBytes: file.allocatedBytes },
+          this.#digest.crc32,
+        ),
       );
-      file.dataEnd = SEGMENT_HEADER_BYTES;
+      file.dataEnd = HEADER_BYTES;
     }
   }
 
@@ -396,19 +404,19 @@ export class Appender implements LogWriter {
     this.#closePages(sealOffset - (sealOffset & BLOCK_MASK), sealOffset);
     file.sealed = true;
     const pages = file.pageCount();
-    const crcs = new Uint8Array(pages * 4);
-    for (let page = 0; page < pages; page++) putU32(crcs, page * 4, file.pageCrcs[page]!);
-    putU64(this.#scratch, FRAME_BYTES, file.firstIndex);
-    putU64(this.#scratch, FRAME_BYTES + 8, file.lastIndex);
-    putU64(this.#scratch, FRAME_BYTES + 16, next.number);
-    putU32(this.#scratch, FRAME_BYTES + 24, pages);
-    this.#stageRecord(RecordKind.Seal, FRAME_BYTES + SEAL_HEAD_BYTES, crcs);
-    const trailer = new Uint8Array(TRAILER_BYTES);
-    putU32(trailer, 0, sealOffset);
-    putU32(trailer, 4, file.number);
-    putU32(trailer, 8, SEGMENT_MAGIC);
-    putU32(trailer, 12, this.#digest.crc32(trailer.subarray(0, 12)));
-    this.#put(trailer);
+    const seal = encodeSeal({
+      firstIndex: file.firstIndex,
+      lastIndex: file.lastIndex,
+      next: next.number,
+      pageCrcs: file.pageCrcs.subarray(0, pages),
+    });
+    this.#scratch.set(seal.subarray(FRAME_BYTES, FRAME_BYTES + SEAL_HEAD_BYTES), FRAME_BYTES);
+    this.#stageRecord(
+      RecordKind.Seal,
+      FRAME_BYTES + SEAL_HEAD_BYTES,
+      seal.subarray(FRAME_BYTES + SEAL_HEAD_BYTES),
+    );
+    this.#put(encodeTrailer(SEGMENT_MAGIC, file.number, sealOffset, this.#digest.crc32));
     this.#sealedParts.push({
       file,
       from: this.#issued,
@@ -418,8 +426,8 @@ export class Appender implements LogWriter {
     });
     this.#slots = [];
     this.#file = next;
-    this.#position = SEGMENT_HEADER_BYTES;
-    this.#issued = SEGMENT_HEADER_BYTES;
+    this.#position = HEADER_BYTES;
+    this.#issued = HEADER_BYTES;
     this.#openBlock(true);
     this.#stageHead(file.number);
   }

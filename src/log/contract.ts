@@ -1,6 +1,6 @@
 // What the member relies on from the log, as types. The log is the database: entries are written once, and values are served
 // from where they stand in it. It offers raft's storage view, group commit, value reads, checkpoints and reclaim.
-import type { ClusterId, Index, MemberId, Term } from "../base/brand.ts";
+import type { ClusterId, Index, MemberId, Revision, Term } from "../base/brand.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
 
 /** raftpb.EntryType. */
@@ -45,4 +45,45 @@ export interface RaftStorage {
   lastIndex(): Index;
   term(index: Index): Term | "compacted" | "unavailable";
   entries(low: Index, high: Index, bytesMax: number): Entry[] | "compacted" | "unavailable";
+}
+
+/** What a restart begins from: the state as of one applied entry. */
+export type CheckpointMeta = {
+  readonly appliedIndex: Index;
+  readonly appliedTerm: Term;
+  /** raftpb.ConfState as of appliedIndex; opaque here. */
+  readonly confState: Uint8Array;
+  /** The small tables (leases, auth, members, alarms, versions …) as of appliedIndex; opaque here. */
+  readonly tables: Uint8Array;
+};
+
+/**
+ * `chunks` yields the image of the key index as of appliedIndex, however long it takes to be drained and whatever is written
+ * meanwhile. A chunk may be reused once the next one is asked for; making one should take well under 2 ms.
+ */
+export type CheckpointInput = CheckpointMeta & { readonly chunks: Iterator<Uint8Array> };
+
+/** What reclaim needs of the store: mvcc's Store satisfies it. */
+export interface ReclaimStore {
+  /** Bytes of the values in this file that some kept revision still shows. */
+  liveBytesOf(file: FileNumber): number;
+  /** The rows whose values stand in `files`, in key order, in bites; survives writes and compaction between bites. */
+  rowsInFiles(files: ReadonlySet<FileNumber>): ReclaimCursor;
+  /** The value of revision (main, sub) stands elsewhere now. Does nothing when that revision was compacted meanwhile. */
+  relocate(main: Revision, sub: number, file: FileNumber, offset: number): void;
+}
+
+export interface ReclaimCursor {
+  /** Looks at up to `max` rows and tells `visit` of those in the files; false = at the end. */
+  next(
+    max: number,
+    visit: (main: Revision, sub: number, file: FileNumber, offset: number, length: number) => void,
+  ): boolean;
+}
+
+/** What the background jobs of the log ask of the member. */
+export interface LogSource {
+  readonly store: ReclaimStore;
+  /** The state now. Called at the moment the image begins. */
+  checkpoint(): CheckpointInput;
 }

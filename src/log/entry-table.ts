@@ -86,6 +86,16 @@ export class EntryTable {
     this.#firstChunk = firstChunk;
   }
 
+  /** Forgets everything: a snapshot that ends with this entry has taken its place. */
+  reset(startIndex: number, startTerm: number): void {
+    this.#startIndex = startIndex;
+    this.#startTerm = startTerm;
+    this.#lastIndex = startIndex;
+    this.#firstChunk = Math.floor((startIndex + 1) / CHUNK_ENTRIES);
+    this.#chunks = [];
+    this.#bytes = 0;
+  }
+
   has(index: number): boolean {
     return index > this.#startIndex && index <= this.#lastIndex;
   }

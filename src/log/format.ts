@@ -2,6 +2,7 @@
 // at start. Pure functions; nothing here touches a disk. A change of the layout raises FORMAT_VERSION.
 //
 //   segment = header (64 bytes) · records · zeros up to the allocated size      (sealed: … · seal record · trailer (16), cut there)
+//   run     = header · values · seal record · trailer           image = header · head · tables · chunks · end, as records
 //   record  = crc32 u32 · check u32 · length u32 · batch u32 · kind u8 · body · END u8          (little endian)
 //
 // `crc32` covers all that follows it and begins from a seed made of file and offset, so a record at a wrong place is a bad one.
@@ -13,7 +14,7 @@ export const FORMAT_VERSION = 1;
 export const SEGMENT_MAGIC = 0x47534e43; // "CNSG"
 export const RUN_MAGIC = 0x4e524e43; // "CNRN"
 export const IMAGE_MAGIC = 0x4d494e43; // "CNIM"
-export const SEGMENT_HEADER_BYTES = 64;
+export const HEADER_BYTES = 64;
 export const TRAILER_BYTES = 16;
 
 export const FRAME_BYTES = 17;
@@ -24,9 +25,13 @@ export const ENTRY_DATA_OFFSET: number = FRAME_BYTES + 17;
 export const ENTRY_OVERHEAD_BYTES: number = ENTRY_DATA_OFFSET + 1;
 export const SECTOR_BYTES = 512;
 
-export const RecordKind = { Metadata: 1, Entry: 2, HardState: 3, SnapshotMark: 4, Seal: 5 } as const;
+export const RecordKind = { Metadata: 1, Entry: 2, HardState: 3, Seal: 4 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
-export const RECORD_KIND_MAX = 5;
+export const RECORD_KIND_MAX = 4;
+
+/** The records of an index image, in this order: head, tables, chunks, end. */
+export const ImageKind = { Head: 1, Tables: 2, Chunk: 3, End: 4 } as const;
+export type ImageKind = (typeof ImageKind)[keyof typeof ImageKind];
 
 export function putU32(into: Uint8Array, at: number, value: number): void {
   into[at] = value;
@@ -100,11 +105,11 @@ export function frameLength(bytes: Uint8Array, at: number, seed: number): number
   return frameCheck(seed, length, batch, kind) === getU32(bytes, at + 4) ? length : -1;
 }
 
-export type SegmentHeader = { readonly file: number; readonly allocatedBytes: number };
+export type FileHeader = { readonly magic: number; readonly file: number; readonly allocatedBytes: number };
 
-export function encodeSegmentHeader(header: SegmentHeader, crc32: (bytes: Uint8Array) => number): Uint8Array {
-  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-  putU32(bytes, 0, SEGMENT_MAGIC);
+export function encodeHeader(header: FileHeader, crc32: (bytes: Uint8Array) => number): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  putU32(bytes, 0, header.magic);
   putU32(bytes, 4, FORMAT_VERSION);
   putU64(bytes, 8, header.file);
   putU64(bytes, 16, header.allocatedBytes);
@@ -114,6 +119,54 @@ export function encodeSegmentHeader(header: SegmentHeader, crc32: (bytes: Uint8A
 
 export const METADATA_BYTES = 32;
 export const HARD_STATE_BYTES = 24;
-export const SNAPSHOT_MARK_BYTES = 16;
 /** First and last index, next file, page count; the page checksums follow. */
 export const SEAL_HEAD_BYTES = 28;
+
+export type Seal = {
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  /** The segment that goes on after this one; 0 for a run. */
+  readonly next: number;
+  /** One per page of the data before the seal. */
+  readonly pageCrcs: Uint32Array;
+};
+
+/** The body of a seal record, behind room for its frame. */
+export function encodeSeal(seal: Seal): Uint8Array {
+  const { pageCrcs } = seal;
+  const bytes = new Uint8Array(FRAME_BYTES + SEAL_HEAD_BYTES + pageCrcs.length * 4);
+  putU64(bytes, FRAME_BYTES, seal.firstIndex);
+  putU64(bytes, FRAME_BYTES + 8, seal.lastIndex);
+  putU64(bytes, FRAME_BYTES + 16, seal.next);
+  putU32(bytes, FRAME_BYTES + 24, pageCrcs.length);
+  for (let page = 0; page < pageCrcs.length; page++) {
+    putU32(bytes, FRAME_BYTES + SEAL_HEAD_BYTES + page * 4, pageCrcs[page]!);
+  }
+  return bytes;
+}
+
+/** The last bytes of a sealed file: where its seal begins. */
+export function encodeTrailer(
+  magic: number,
+  file: number,
+  sealOffset: number,
+  crc32: (bytes: Uint8Array) => number,
+): Uint8Array {
+  const bytes = new Uint8Array(TRAILER_BYTES);
+  putU32(bytes, 0, sealOffset);
+  putU32(bytes, 4, file);
+  putU32(bytes, 8, magic);
+  putU32(bytes, 12, crc32(bytes.subarray(0, 12)));
+  return bytes;
+}
+
+/** Offset of the seal that a trailer names, or -1 when these bytes are no trailer of this file. */
+export function decodeTrailer(
+  bytes: Uint8Array,
+  magic: number,
+  file: number,
+  crc32: (bytes: Uint8Array) => number,
+): number {
+  if (getU32(bytes, 8) !== magic || getU32(bytes, 4) !== file) return -1;
+  return crc32(bytes.subarray(0, 12)) === getU32(bytes, 12) ? getU32(bytes, 0) : -1;
+}

@@ -36,6 +36,7 @@ function open(directory: string, limits = {}): Promise<Log> {
     expected: identity,
     limits: { ...LOG_LIMITS, segmentBytesFirst: 256 << 10, segmentBytesMax: 512 << 10, ...limits },
     onFatal: (error) => assert.fail(error),
+    onSpace: () => {},
   });
 }
 

@@ -10,14 +10,29 @@ import type { Disk } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
 import { Appender } from "./appender.ts";
 import { BlockCache } from "./block-cache.ts";
-import type { EntryType, HardState, Identity, LogWriter, RaftStorage } from "./contract.ts";
+import { Checkpointer, type SnapshotPoint } from "./checkpointer.ts";
+import type {
+  CheckpointMeta,
+  EntryType,
+  HardState,
+  Identity,
+  LogSource,
+  LogWriter,
+  RaftStorage,
+  ReclaimStore,
+} from "./contract.ts";
+import { describeLog } from "./describe.ts";
 import type { EntryTable } from "./entry-table.ts";
 import { errorText, isDiskErrorCode, LogOpenError } from "./errors.ts";
-import { SEGMENT_HEADER_BYTES } from "./format.ts";
+import { FileSet } from "./file-set.ts";
+import { readImageChunks } from "./image.ts";
 import type { LogFile } from "./log-file.ts";
 import { LOCK_NAME } from "./paths.ts";
 import { RaftView } from "./raft-view.ts";
+import { chooseVictims, copyLive, type ReclaimOptions } from "./reclaim.ts";
 import { type Recovered, recover } from "./recover.ts";
+import { RunWriter } from "./run.ts";
+import { Space } from "./space.ts";
 import { SpareSegments } from "./spare-segments.ts";
 
 /** Segment sizes, cache and reserve: named, so that tests make them small. */
@@ -25,12 +40,23 @@ export type LogLimits = {
   readonly segmentBytesFirst: number;
   readonly segmentBytesMax: number;
   readonly cacheBytesMax: number;
+  /** Given back when the device is full, so that what is in flight can finish. */
+  readonly reserveBytes: number;
+  /** Entries (etcd's --snapshot-catchup-entries) and their bytes kept for followers that lag behind. */
+  readonly catchUpEntries: number;
+  readonly catchUpBytesMax: number;
+  /** Dead bytes that are not worth a reclaim. */
+  readonly reclaimSlackBytes: number;
 };
 
 export const LOG_LIMITS: LogLimits = {
   segmentBytesFirst: 4 << 20,
   segmentBytesMax: 64 << 20,
   cacheBytesMax: 32 << 20,
+  reserveBytes: 32 << 20,
+  catchUpEntries: 5_000,
+  catchUpBytesMax: 64 << 20,
+  reclaimSlackBytes: 16 << 20,
 };
 
 export type LogOptions = {
@@ -45,6 +71,8 @@ export type LogOptions = {
   readonly limits: LogLimits;
   /** A flush failed: its outcome is unknown, the process must end. */
   readonly onFatal: (error: Error) => void;
+  /** The device is full (true), or usable again (false): the member raises or lowers its NOSPACE alarm. */
+  readonly onSpace: (full: boolean) => void;
 };
 
 /** Called for each entry in order; `data` is a view for the call only. */
@@ -109,6 +137,13 @@ function asOpenError(error: unknown, directory: string): unknown {
     : error;
 }
 
+type Running = {
+  readonly appender: Appender;
+  readonly spares: SpareSegments;
+  readonly space: Space;
+  readonly checkpointer: Checkpointer;
+};
+
 export class Log {
   readonly raft: RaftStorage;
   readonly #options: LogOptions;
@@ -116,32 +151,39 @@ export class Log {
   readonly #recovered: Recovered;
   readonly #cache: BlockCache;
   readonly #table: EntryTable;
-  readonly #files: LogFile[];
+  readonly #files: FileSet;
   #nextFile: number;
-  #appender: Appender | undefined;
-  #spares: SpareSegments | undefined;
+  #running: Running | undefined;
+  /** The end of the queue of background jobs: one at a time. */
+  #job: Promise<void> = Promise.resolve();
+  #jobs = 0;
 
   constructor(options: LogOptions, lock: { unlock(): Promise<void> }, recovered: Recovered) {
     this.#options = options;
     this.#lock = lock;
     this.#recovered = recovered;
     this.#cache = new BlockCache(options.digest, options.limits.cacheBytesMax);
+    this.#files = new FileSet(options.disk, this.#cache, options.logger);
     this.#table = recovered.table;
-    this.#files = recovered.files.slice();
     this.#nextFile = recovered.nextFile;
-    if (recovered.active !== undefined) this.#files.push(recovered.active);
-    for (const file of this.#files) this.#cache.addFile(file);
-    this.raft = new RaftView(() => this.#table, this.#cache);
+    for (const file of recovered.files) this.#files.add(file);
+    if (recovered.active !== undefined) this.#files.add(recovered.active);
+    this.raft = new RaftView(this.#table, this.#cache);
   }
 
   /** Whose log it is; undefined for an empty directory. */
   get identity(): Identity | undefined {
-    return this.#appender?.identity ?? this.#recovered.identity;
+    return this.#running?.appender.identity ?? this.#recovered.identity;
   }
 
   /** The hard state written last. */
   get hardState(): HardState | undefined {
-    return this.#appender?.hardState ?? this.#recovered.hardState;
+    return this.#running?.appender.hardState ?? this.#recovered.hardState;
+  }
+
+  /** The checkpoint that this start begins from, or undefined: then all is replayed from entry 1. */
+  get checkpointMeta(): CheckpointMeta | undefined {
+    return this.#recovered.image;
   }
 
   get values(): ValueReader {
@@ -150,7 +192,13 @@ export class Log {
 
   /** Only after start(). */
   get writer(): LogWriter {
-    return must(this.#appender, "the log is started before it is written");
+    return this.#run.appender;
+  }
+
+  /** The index image of checkpointMeta, each chunk a view until the next is asked for. Before the first new checkpoint only. */
+  imageChunks(): AsyncGenerator<Uint8Array> {
+    const image = must(this.#recovered.image, "there is a checkpoint");
+    return readImageChunks(this.#options.disk, image, this.#options.digest);
   }
 
   /** Visits the entries [from, to] in order, in slices. */
@@ -178,56 +226,199 @@ export class Log {
    * `identity` names a new log and is ignored by one that has a name.
    */
   async start(identity: Identity): Promise<void> {
-    assert(this.#appender === undefined, "a log is started once");
-    const { directory, disk, limits, digest } = this.#options;
-    const { active, spare, cut, untrimmed, leftovers } = this.#recovered;
+    assert(this.#running === undefined, "a log is started once");
+    const { disk } = this.#options;
+    const { active, cut, untrimmed, leftovers } = this.#recovered;
     if (cut !== undefined) {
       await cut.file.disk.write([new Uint8Array(cut.to - cut.from)], cut.from);
       await cut.file.disk.sync();
     }
     for (const { file, size } of untrimmed) this.#trim(file, size);
     for (const path of leftovers) await disk.remove(path);
-    const largest = Math.max(
-      0,
-      ...this.#files.map((file) => file.allocatedBytes),
-      spare?.allocatedBytes ?? 0,
+    const space = this.#makeSpace();
+    const spares = this.#makeSpares(space);
+    const file = active ?? this.#files.add(await this.#firstSegment(spares));
+    const appender = this.#makeAppender(file, spares, space, identity);
+    const checkpointer = this.#makeCheckpointer(appender, must(appender.identity, "the log has a name"));
+    this.#running = { appender, spares, space, checkpointer };
+    space.start();
+    void spares.prepare();
+  }
+
+  /** True when enough was written since the last checkpoint. The member asks now and then, and calls checkpoint(). */
+  get checkpointDue(): boolean {
+    return this.#jobs === 0 && this.#run.checkpointer.due;
+  }
+
+  /** Writes a checkpoint and removes files in which nothing is alive. Also at a clean shutdown. */
+  checkpoint(source: LogSource): Promise<void> {
+    return this.#enqueue(() => this.#checkpoint(source));
+  }
+
+  /** True when the dead bytes outweigh the live ones. Costs a walk over the files, not over the keys. */
+  reclaimDue(store: ReclaimStore): boolean {
+    return this.#jobs === 0 && this.#victims(store, false).length > 0;
+  }
+
+  /** Empties mostly dead files and removes them; `forced` (Defragment) takes all that are worth it. */
+  reclaim(source: LogSource, forced: boolean): Promise<void> {
+    return this.#enqueue(async () => {
+      const victims = this.#victims(source.store, forced);
+      if (victims.length === 0 && !forced) return;
+      await copyLive(victims, source.store, this.#reclaimOptions());
+      await this.#checkpoint(source);
+    });
+  }
+
+  /** Values from outside the log (a snapshot, an imported database) are written as runs; see adoptRuns. */
+  newRuns(): RunWriter {
+    return new RunWriter(this.#reclaimOptions());
+  }
+
+  /** From here on the values of finished runs can be read. They stay only if a checkpoint or installSnapshot follows. */
+  adoptRuns(files: readonly LogFile[]): void {
+    for (const file of files) this.#files.add(file);
+  }
+
+  /**
+   * Replaces everything by a snapshot that ends with `point`: entries are forgotten, `input` becomes the state a restart begins
+   * from, in one step. Nothing but hard states may be appended until it has returned.
+   */
+  installSnapshot(point: SnapshotPoint, source: LogSource): Promise<void> {
+    return this.#enqueue(async () => {
+      const unneeded = this.#dead(source.store);
+      await this.#run.checkpointer.write(source.checkpoint(), unneeded, point);
+    });
+  }
+
+  /** Until the returned function is called, no file goes away: for those who keep places of values over a turn. */
+  pin(): () => void {
+    return this.#files.pin();
+  }
+
+  /** One line per file, then the sums: for doctor, debug logs and tests. */
+  describe(store: ReclaimStore | undefined): string {
+    return describeLog({
+      files: this.#files.files,
+      table: this.#table,
+      store,
+      cacheBytes: this.#cache.bytes,
+      cacheMisses: this.#cache.misses,
+      bytesSinceCheckpoint: this.#running?.checkpointer.bytesSince ?? 0,
+      imageBytes: this.#running?.checkpointer.imageBytes ?? 0,
+      full: this.#running?.space.full ?? false,
+    });
+  }
+
+  /** Waits for a background job and a flush, then lets go of everything. What is staged and not flushed is lost. */
+  async close(): Promise<void> {
+    await this.#job;
+    await this.#running?.space.close();
+    await this.#running?.spares.close();
+    await this.#files.close();
+    await this.#lock.unlock();
+  }
+
+  get #run(): Running {
+    return must(this.#running, "the log is started before it is written");
+  }
+
+  #enqueue(job: () => Promise<void>): Promise<void> {
+    this.#jobs++;
+    const done = this.#job.then(job).finally(() => {
+      this.#jobs--;
+    });
+    this.#job = done.catch(() => undefined);
+    return done;
+  }
+
+  async #checkpoint(source: LogSource): Promise<void> {
+    // What is dead at the moment the image begins is not named by it.
+    const unneeded = this.#dead(source.store);
+    await this.#run.checkpointer.write(source.checkpoint(), unneeded);
+  }
+
+  #dead(store: ReclaimStore): LogFile[] {
+    return this.#files.files.filter((file) => file.sealed && store.liveBytesOf(file.number) === 0);
+  }
+
+  /** Sealed files whose entries a checkpoint would let go of. */
+  #victims(store: ReclaimStore, forced: boolean): LogFile[] {
+    const { catchUpEntries, reclaimSlackBytes } = this.#options.limits;
+    const applied = this.#run.checkpointer.appliedIndex;
+    const retained = Math.max(this.#table.startIndex, applied - catchUpEntries);
+    const files = this.#files.files.filter(
+      (file) => file.sealed && (file.kind === "run" || file.lastIndex <= retained),
     );
-    const spares = new SpareSegments(
+    return chooseVictims(files, store, reclaimSlackBytes, forced);
+  }
+
+  #reclaimOptions(): ReclaimOptions {
+    const { directory, disk, digest, clock, limits } = this.#options;
+    return {
+      directory,
+      disk,
+      digest,
+      clock,
+      runBytesMax: limits.segmentBytesMax,
+      nextNumber: () => this.#nextNumber(),
+      values: this.#cache,
+      addFile: (file) => this.#files.add(file),
+    };
+  }
+
+  #nextNumber(): FileNumber {
+    return this.#nextFile++ as FileNumber;
+  }
+
+  #makeSpace(): Space {
+    const { directory, disk, clock, logger, limits } = this.#options;
+    return new Space({
+      directory,
+      disk,
+      clock,
+      logger,
+      reserveBytes: limits.reserveBytes,
+      wantedBytes: limits.segmentBytesMax,
+      onSpace: (full) => {
+        if (!full) void this.#running?.spares.prepare();
+        this.#options.onSpace(full);
+      },
+    });
+  }
+
+  #makeSpares(space: Space): SpareSegments {
+    const { directory, disk, digest, limits } = this.#options;
+    const { spare } = this.#recovered;
+    const sizes = this.#files.files.map((file) => file.allocatedBytes);
+    return new SpareSegments(
       {
         directory,
         disk,
         digest,
         firstBytes: limits.segmentBytesFirst,
         bytesMax: limits.segmentBytesMax,
-        nextNumber: () => this.#nextFile++ as FileNumber,
-        onFailure: (error) => this.#onSpareFailure(error),
+        nextNumber: () => this.#nextNumber(),
+        onFailure: async (error) => {
+          this.#options.logger.error("could not prepare a segment", { error: errorText(error) });
+          return isDiskErrorCode(error, "ENOSPC") && (await space.release());
+        },
       },
       spare,
-      largest,
+      Math.max(0, ...sizes, spare?.allocatedBytes ?? 0),
     );
-    this.#spares = spares;
-    await this.#startAppender(active ?? (await this.#firstSegment(spares)), spares, identity);
-    void spares.prepare();
-  }
-
-  async close(): Promise<void> {
-    await this.#spares?.close();
-    for (const file of this.#files) await file.disk.close();
-    await this.#lock.unlock();
   }
 
   async #firstSegment(spares: SpareSegments): Promise<LogFile> {
     await spares.prepare();
+    const { directory } = this.#options;
+    const text = `no segment could be created in ${directory}: the line logged before says why`;
     const file = spares.take();
-    if (file !== undefined) return this.#addFile(file);
-    throw new LogOpenError(
-      "no-space",
-      this.#options.directory,
-      `no segment could be created in ${this.#options.directory}: see the log line before this`,
-    );
+    if (file === undefined) throw new LogOpenError("no-space", directory, text);
+    return file;
   }
 
-  async #startAppender(file: LogFile, spares: SpareSegments, identity: Identity): Promise<void> {
+  #makeAppender(file: LogFile, spares: SpareSegments, space: Space, identity: Identity): Appender {
     const known = this.#recovered.identity;
     const fresh = file.dataEnd === 0;
     const appender = new Appender(
@@ -238,25 +429,47 @@ export class Log {
         table: this.#table,
         takeSpare: () => {
           const next = spares.take();
-          return next === undefined ? undefined : this.#addFile(next);
+          return next === undefined ? undefined : this.#files.add(next);
         },
         onSealed: (sealed, size) => this.#trim(sealed, size),
-        onNoSpace: async () => false,
+        onNoSpace: () => space.release(),
         onFatal: this.#options.onFatal,
       },
       file,
       fresh ? undefined : known,
       this.#recovered.hardState,
     );
-    this.#appender = appender;
     if (fresh) appender.begin(known ?? identity, this.#recovered.previous);
-    assert(file.dataEnd > SEGMENT_HEADER_BYTES, "a started log knows whose it is");
+    return appender;
   }
 
-  #addFile(file: LogFile): LogFile {
-    this.#files.push(file);
-    this.#cache.addFile(file);
-    return file;
+  #makeCheckpointer(appender: Appender, identity: Identity): Checkpointer {
+    const { directory, disk, digest, logger, limits } = this.#options;
+    const applied = this.#recovered.image?.appliedIndex ?? 0;
+    let replayedBytes = 0;
+    for (let index = Math.max(applied, this.#table.startIndex) + 1; index <= this.#table.lastIndex; index++) {
+      replayedBytes += this.#table.lengthOf(index);
+    }
+    return new Checkpointer(
+      {
+        directory,
+        disk,
+        digest,
+        logger,
+        table: this.#table,
+        files: this.#files,
+        identity,
+        nextNumber: () => this.#nextNumber(),
+        peekNumber: () => this.#nextFile,
+        tail: () => ({ file: appender.file, position: appender.position }),
+        flushed: () => new Promise((resolve) => appender.flush(resolve)),
+        appendedBytes: () => appender.appendedBytes,
+        catchUpEntries: limits.catchUpEntries,
+        catchUpBytesMax: limits.catchUpBytesMax,
+      },
+      this.#recovered.manifest,
+      replayedBytes,
+    );
   }
 
   /** Gives the unused end of a sealed segment back. Harmless when it fails: it is done at the next start. */
@@ -265,16 +478,10 @@ export class Log {
       () => {
         file.diskBytes = size;
       },
-      (error) =>
-        this.#options.logger.warn("could not shorten a segment", {
-          path: file.disk.path,
-          error: errorText(error),
-        }),
+      (error) => {
+        const fields = { path: file.disk.path, error: errorText(error) };
+        this.#options.logger.warn("could not shorten a segment", fields);
+      },
     );
-  }
-
-  async #onSpareFailure(error: unknown): Promise<boolean> {
-    this.#options.logger.error("could not prepare a segment", { error: errorText(error) });
-    return false;
   }
 }

@@ -25,8 +25,9 @@ export type Manifest = {
   /** The entry before the first retained one. */
   readonly startIndex: number;
   readonly startTerm: number;
-  /** The first segment whose entries count; older ones are there for their values only. */
+  /** Where the first retained entry stands; what comes before is there for its values only. */
   readonly replayFile: number;
+  readonly replayOffset: number;
   readonly segments: readonly number[];
   readonly runs: readonly number[];
 };

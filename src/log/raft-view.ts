@@ -18,24 +18,24 @@ function entryBytes(term: number, index: number, length: number): number {
 }
 
 export class RaftView implements RaftStorage {
-  readonly #table: () => EntryTable;
+  readonly #table: EntryTable;
   readonly #values: ValueReader;
 
-  constructor(table: () => EntryTable, values: ValueReader) {
+  constructor(table: EntryTable, values: ValueReader) {
     this.#table = table;
     this.#values = values;
   }
 
   firstIndex(): Index {
-    return (this.#table().startIndex + 1) as Index;
+    return (this.#table.startIndex + 1) as Index;
   }
 
   lastIndex(): Index {
-    return this.#table().lastIndex;
+    return this.#table.lastIndex;
   }
 
   term(index: Index): Term | "compacted" | "unavailable" {
-    const table = this.#table();
+    const table = this.#table;
     if (index < table.startIndex) return "compacted";
     if (index > table.lastIndex) return "unavailable";
     return table.termOf(index) as Term;
@@ -43,7 +43,7 @@ export class RaftView implements RaftStorage {
 
   /** [low, high), at least one entry, then as many as fit into `bytesMax`. */
   entries(low: Index, high: Index, bytesMax: number): Entry[] | "compacted" | "unavailable" {
-    const table = this.#table();
+    const table = this.#table;
     if (low <= table.startIndex) return "compacted";
     if (high > table.lastIndex + 1) return "unavailable";
     let end: number = low;

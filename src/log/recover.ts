@@ -2,29 +2,23 @@
 // reads: whatever is wrong, the directory stays as it was. What must be put right (a torn flush to cut, leftovers to remove) is
 // returned as a list for Log.start.
 import { hexFromBytes } from "../base/bytes.ts";
-import type { FileNumber } from "../mvcc/contract.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
 import type { HardState, Identity } from "./contract.ts";
 import { EntryTable } from "./entry-table.ts";
 import { CorruptionError, LogOpenError } from "./errors.ts";
+import { openFile, readSeal } from "./footer.ts";
 import {
   ENTRY_DATA_OFFSET,
-  FORMAT_VERSION,
-  FRAME_BYTES,
-  frameLength,
   getBig,
-  getU32,
   getU64,
-  placeSeed,
+  HEADER_BYTES,
   putBig,
   RecordKind,
-  SEAL_HEAD_BYTES,
-  SEGMENT_HEADER_BYTES,
-  SEGMENT_MAGIC,
   TRAILER_BYTES,
 } from "./format.ts";
-import { BLOCK_SHIFT, LogFile, PAGE_BYTES } from "./log-file.ts";
+import { type ImageHead, readImageHead } from "./image.ts";
+import { BLOCK_SHIFT, type LogFile, PAGE_BYTES } from "./log-file.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
 import { filePath, parseName, TEMPORARY_SUFFIX } from "./paths.ts";
 import { judgeTail, type ScanResult, scanRecords } from "./scan.ts";
@@ -38,6 +32,8 @@ export type RecoverOptions = {
 
 export type Recovered = {
   readonly manifest: Manifest | undefined;
+  /** What the index image begins with, when there is one. */
+  readonly image: ImageHead | undefined;
   readonly identity: Identity | undefined;
   readonly hardState: HardState | undefined;
   readonly table: EntryTable;
@@ -71,6 +67,7 @@ class Recovery {
   readonly #options: RecoverOptions;
   readonly #opened: DiskFile[] = [];
   #manifest: Manifest | undefined;
+  #image: ImageHead | undefined;
   #identity: Identity | undefined;
   #hardState: HardState | undefined;
   #table = new EntryTable(0, 0);
@@ -98,6 +95,7 @@ class Recovery {
     }
     return {
       manifest: this.#manifest,
+      image: this.#image,
       identity: this.#identity,
       hardState: this.#hardState,
       table: this.#table,
@@ -123,6 +121,15 @@ class Recovery {
       this.#nextFile = manifest.nextFile;
     }
     const segments = this.#sort(names, manifest);
+    for (const number of manifest?.runs ?? []) await this.#openRun(number);
+    if (manifest !== undefined && manifest.image !== 0) {
+      this.#image = await readImageHead(
+        disk,
+        filePath(directory, manifest.image, "image"),
+        manifest.image,
+        digest,
+      );
+    }
     for (const number of segments) {
       const replayed = manifest === undefined || number >= manifest.replayFile;
       await this.#openSegment(number, replayed);
@@ -168,8 +175,8 @@ class Recovery {
     const { directory, disk } = this.#options;
     const handle = await disk.open(filePath(directory, number, "segment"), replayed ? "write" : "read");
     this.#opened.push(handle);
-    const file = await this.#readHeader(handle, number);
-    const trailer = await readSeal(file, this.#options.digest);
+    const file = await openFile(handle, "segment", number, this.#options.digest);
+    const trailer = await readSeal(file, this.#options.digest, file.diskBytes);
     if (!replayed) {
       if (trailer === undefined) throw this.#corrupt(file, file.diskBytes, "the segment's footer is missing");
       this.#files.push(file);
@@ -192,6 +199,16 @@ class Recovery {
     } else await this.#openTail(file, result);
   }
 
+  async #openRun(number: number): Promise<void> {
+    const { directory, disk, digest } = this.#options;
+    const handle = await disk.open(filePath(directory, number, "run"), "read");
+    this.#opened.push(handle);
+    const file = await openFile(handle, "run", number, digest);
+    const seal = await readSeal(file, digest, file.diskBytes);
+    if (seal === undefined) throw this.#corrupt(file, file.diskBytes, "the run's footer is missing");
+    this.#files.push(file);
+  }
+
   #closeSealed(file: LogFile, next: number): void {
     this.#successor = next;
     this.#previous = file.number;
@@ -204,7 +221,7 @@ class Recovery {
     let end = result.end;
     if (result.sealOffset >= 0) {
       const size = result.end + TRAILER_BYTES;
-      const seal = await readSealAt(file, digest, size);
+      const seal = await readSeal(file, digest, size);
       if (seal !== undefined) {
         this.#untrimmed.push({ file, size });
         this.#closeSealed(file, seal.next);
@@ -223,7 +240,7 @@ class Recovery {
     const tailEnd = await judgeTail(file.disk, file.number, digest, end);
     if (tailEnd > end) this.#cut = { file, from: end, to: tailEnd };
     this.#active = file;
-    if (end === SEGMENT_HEADER_BYTES) {
+    if (end === HEADER_BYTES) {
       file.dataEnd = 0;
       return;
     }
@@ -240,31 +257,16 @@ class Recovery {
   /** Behind the newest segment only a prepared, unused one may follow. */
   async #checkUnused(file: LogFile): Promise<void> {
     const result = await scanRecords(file.disk, file.number, this.#options.digest, () => {}, undefined);
-    if (result.end > SEGMENT_HEADER_BYTES) {
+    if (result.end > HEADER_BYTES) {
       const broken = this.#active!;
       throw this.#corrupt(broken, broken.dataEnd, "the segment breaks off, but a later one has records");
     }
     const whole = file.diskBytes >= file.allocatedBytes;
-    if (this.#spare === undefined && whole && (await isZero(file.disk, SEGMENT_HEADER_BYTES)))
-      this.#spare = file;
+    if (this.#spare === undefined && whole && (await isZero(file.disk, HEADER_BYTES))) this.#spare = file;
     else {
       this.#leftovers.push(file.disk.path);
       await file.disk.close();
     }
-  }
-
-  async #readHeader(handle: DiskFile, number: number): Promise<LogFile> {
-    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-    const read = await handle.read(bytes, 0);
-    const { digest } = this.#options;
-    const bad = (at: number, reason: string): CorruptionError => new CorruptionError(handle.path, at, reason);
-    if (read < SEGMENT_HEADER_BYTES) throw bad(read, "the header is cut off");
-    if (digest.crc32(bytes.subarray(0, 60)) !== getU32(bytes, 60))
-      throw bad(0, "the header's checksum does not match");
-    if (getU32(bytes, 0) !== SEGMENT_MAGIC) throw bad(0, "this is not a segment");
-    checkVersion(handle.path, getU32(bytes, 4));
-    if (getU64(bytes, 8) !== number) throw bad(8, `the header says file ${getU64(bytes, 8)}`);
-    return new LogFile(number as FileNumber, "segment", handle, getU64(bytes, 16), handle.sizeSync());
   }
 
   #visit(
@@ -288,9 +290,6 @@ class Recovery {
           vote: getBig(bytes, start + 8),
           commit: getU64(bytes, start + 16) as HardState["commit"],
         };
-        break;
-      case RecordKind.SnapshotMark:
-        this.#table = new EntryTable(getU64(bytes, start), getU64(bytes, start + 8));
         break;
       case RecordKind.Seal:
         break;
@@ -328,6 +327,9 @@ class Recovery {
     const index = getU64(bytes, start + 9);
     if (file.firstIndex === 0) file.firstIndex = index;
     file.lastIndex = Math.max(file.lastIndex, index);
+    const manifest = this.#manifest;
+    if (manifest !== undefined && file.number === manifest.replayFile && offset < manifest.replayOffset)
+      return;
     const table = this.#table;
     if (index <= table.startIndex) return;
     if (index > table.lastIndex + 1) {
@@ -339,6 +341,11 @@ class Recovery {
 
   #checkEnd(manifest: Manifest | undefined): void {
     const { directory } = this.#options;
+    const state = this.#hardState;
+    if (state !== undefined && state.commit < this.#table.startIndex) {
+      // A snapshot was installed, and the crash came before the hard state that goes with it. What it holds is committed.
+      this.#hardState = { ...state, commit: this.#table.startIndex };
+    }
     if (this.#active === undefined && this.#successor !== 0) {
       throw new CorruptionError(filePath(directory, this.#successor, "segment"), 0, "the segment is missing");
     }
@@ -366,15 +373,6 @@ class Recovery {
   }
 }
 
-export function checkVersion(path: string, version: number): void {
-  if (version <= FORMAT_VERSION) return;
-  throw new LogOpenError(
-    "newer-version",
-    path,
-    `${path} has format version ${version}, newer than ${FORMAT_VERSION}, which is the newest this binary knows; start a newer one`,
-  );
-}
-
 async function isZero(file: DiskFile, from: number): Promise<boolean> {
   const chunk = new Uint8Array(1 << 20);
   const words = new Int32Array(chunk.buffer);
@@ -384,40 +382,4 @@ async function isZero(file: DiskFile, from: number): Promise<boolean> {
     for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
     if (read < chunk.length) return true;
   }
-}
-
-type Seal = { offset: number; next: number };
-
-/** The footer that the file's last bytes point to; fills the page checksums. Undefined when the file has no trailer. */
-function readSeal(file: LogFile, digest: Digest): Promise<Seal | undefined> {
-  return readSealAt(file, digest, file.diskBytes);
-}
-
-async function readSealAt(file: LogFile, digest: Digest, size: number): Promise<Seal | undefined> {
-  if (size < SEGMENT_HEADER_BYTES + TRAILER_BYTES) return undefined;
-  const trailer = new Uint8Array(TRAILER_BYTES);
-  await file.disk.read(trailer, size - TRAILER_BYTES);
-  if (getU32(trailer, 8) !== SEGMENT_MAGIC || getU32(trailer, 4) !== file.number) return undefined;
-  if (digest.crc32(trailer.subarray(0, 12)) !== getU32(trailer, 12)) return undefined;
-  const offset = getU32(trailer, 0);
-  const bytes = new Uint8Array(Math.max(0, size - TRAILER_BYTES - offset));
-  await file.disk.read(bytes, offset);
-  const seed = placeSeed(file.number, offset);
-  const good =
-    bytes.length > FRAME_BYTES + SEAL_HEAD_BYTES &&
-    frameLength(bytes, 0, seed) === bytes.length - FRAME_BYTES &&
-    bytes[16] === RecordKind.Seal &&
-    digest.crc32(bytes.subarray(4), seed) === getU32(bytes, 0);
-  if (!good) throw new CorruptionError(file.disk.path, offset, "the segment's footer is bad");
-  const head = FRAME_BYTES;
-  file.firstIndex = getU64(bytes, head);
-  file.lastIndex = getU64(bytes, head + 8);
-  file.dataEnd = offset;
-  file.sealed = true;
-  const pages = getU32(bytes, head + 24);
-  file.ensureBlock(offset >>> BLOCK_SHIFT);
-  for (let page = 0; page < pages; page++) {
-    file.pageCrcs[page] = getU32(bytes, head + SEAL_HEAD_BYTES + page * 4);
-  }
-  return { offset, next: getU64(bytes, head + 16) };
 }

@@ -8,10 +8,10 @@ import {
   FRAME_BYTES,
   frameLength,
   getU32,
+  HEADER_BYTES,
   placeSeed,
   RecordKind,
   SECTOR_BYTES,
-  SEGMENT_HEADER_BYTES,
 } from "./format.ts";
 import { PAGE_BYTES } from "./log-file.ts";
 
@@ -118,7 +118,7 @@ async function scanWindow(
   digest: Digest,
   visit: RecordVisitor,
 ): Promise<ScanResult> {
-  let offset = SEGMENT_HEADER_BYTES;
+  let offset = HEADER_BYTES;
   await window.ensure(0, offset);
   for (;;) {
     if (offset + FRAME_BYTES > window.base + window.length && !(await window.ensure(offset, FRAME_BYTES)))

@@ -3,7 +3,7 @@
 import type { FileNumber } from "../mvcc/contract.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk } from "../ports/disk.ts";
-import { encodeSegmentHeader } from "./format.ts";
+import { encodeHeader, SEGMENT_MAGIC } from "./format.ts";
 import { LogFile } from "./log-file.ts";
 import { filePath, TEMPORARY_SUFFIX } from "./paths.ts";
 
@@ -80,7 +80,8 @@ export class SpareSegments {
     const temporary = path + TEMPORARY_SUFFIX;
     const made = await disk.open(temporary, "create");
     try {
-      await made.write([encodeSegmentHeader({ file: number, allocatedBytes: bytes }, digest.crc32)], 0);
+      const header = { magic: SEGMENT_MAGIC, file: number, allocatedBytes: bytes };
+      await made.write([encodeHeader(header, digest.crc32)], 0);
       await made.allocate(bytes);
       await made.sync();
       await made.close();

@@ -58,6 +58,9 @@ class NodeFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
   #closed = false;
+  /** Asynchronous calls under way: the descriptor must not be closed (and its number reused) below them. */
+  #running = 0;
+  #onIdle: (() => void) | undefined;
 
   constructor(path: string, fd: number) {
     this.path = path;
@@ -69,7 +72,7 @@ class NodeFile implements DiskFile {
     let rest = chunks;
     while (rest.length > 0) {
       const part = rest.length > CHUNKS_MAX ? rest.slice(0, CHUNKS_MAX) : rest;
-      const written = await call<number>(this.path, (done) => fs.writev(this.#fd, part, at, done));
+      const written = await this.#call<number>((done) => fs.writev(this.#fd, part, at, done));
       if (written === totalBytes(rest)) return;
       at += written;
       rest = remaining(rest, written);
@@ -77,6 +80,7 @@ class NodeFile implements DiskFile {
   }
 
   writeSync(chunks: readonly Uint8Array[], position: number): void {
+    this.#check();
     try {
       if (chunks.length === 1) {
         const chunk = chunks[0]!;
@@ -99,10 +103,11 @@ class NodeFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    return callVoid(this.path, (done) => fs.fdatasync(this.#fd, done));
+    return this.#callVoid((done) => fs.fdatasync(this.#fd, done));
   }
 
   syncSync(): void {
+    this.#check();
     try {
       fs.fdatasyncSync(this.#fd);
     } catch (error) {
@@ -114,7 +119,7 @@ class NodeFile implements DiskFile {
     let filled = 0;
     while (filled < into.length) {
       const from = filled;
-      const count = await call<number>(this.path, (done) =>
+      const count = await this.#call<number>((done) =>
         fs.read(this.#fd, into, from, into.length - from, position + from, done),
       );
       if (count === 0) break;
@@ -125,6 +130,7 @@ class NodeFile implements DiskFile {
 
   readSync(into: Uint8Array, position: number): number {
     let filled = 0;
+    this.#check();
     try {
       while (filled < into.length) {
         const count = fs.readSync(this.#fd, into, filled, into.length - filled, position + filled);
@@ -138,6 +144,7 @@ class NodeFile implements DiskFile {
   }
 
   sizeSync(): number {
+    this.#check();
     try {
       return fs.fstatSync(this.#fd).size;
     } catch (error) {
@@ -146,7 +153,7 @@ class NodeFile implements DiskFile {
   }
 
   truncate(size: number): Promise<void> {
-    return callVoid(this.path, (done) => fs.ftruncate(this.#fd, size, done));
+    return this.#callVoid((done) => fs.ftruncate(this.#fd, size, done));
   }
 
   /** Node has no fallocate: zeros are written beyond what is there, then flushed, so that later flushes write no metadata. */
@@ -162,7 +169,30 @@ class NodeFile implements DiskFile {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
     await callVoid(this.path, (done) => fs.close(this.#fd, (error) => done(error ?? null)));
+  }
+
+  async #call<T>(start: (done: Callback<T>) => void): Promise<T> {
+    this.#check();
+    this.#running++;
+    try {
+      return await call<T>(this.path, start);
+    } finally {
+      if (--this.#running === 0) this.#onIdle?.();
+    }
+  }
+
+  #callVoid(start: (done: (error: Errno | null) => void) => void): Promise<void> {
+    return this.#call<void>((done) => start((error) => done(error, undefined)));
+  }
+
+  #check(): void {
+    if (this.#closed) throw new DiskError("EBADF", this.path, `${this.path} is closed`);
   }
 }
 

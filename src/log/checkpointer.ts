@@ -1,0 +1,175 @@
+// Checkpoints: the index image, then the manifest that names it, then the removal of what neither names. One at a time, beside running
+// traffic. The member says what the state is (CheckpointInput) and when (see `due`); reclaim and snapshot installs end with one.
+import { assert } from "../base/assert.ts";
+import type { Index, Term } from "../base/brand.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { CheckpointInput, Identity } from "./contract.ts";
+import type { EntryTable } from "./entry-table.ts";
+import { errorText } from "./errors.ts";
+import type { FileSet } from "./file-set.ts";
+import { ENTRY_DATA_OFFSET } from "./format.ts";
+import { writeImage } from "./image.ts";
+import type { LogFile } from "./log-file.ts";
+import { type Manifest, writeManifest } from "./manifest.ts";
+import { filePath } from "./paths.ts";
+import { hexOfId } from "./recover.ts";
+
+/** Less log than this behind the last checkpoint is replayed faster than an image is worth. */
+const CHECKPOINT_LOG_BYTES_MIN = 16 << 20;
+
+export type CheckpointerOptions = {
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly digest: Digest;
+  readonly logger: Logger;
+  readonly table: EntryTable;
+  readonly files: FileSet;
+  readonly identity: Identity;
+  readonly nextNumber: () => number;
+  readonly peekNumber: () => number;
+  /** The segment being written, and where its next record will stand. */
+  readonly tail: () => { file: LogFile; position: number };
+  /** Resolves when everything staged is safe: a manifest never runs ahead of the log. */
+  readonly flushed: () => Promise<void>;
+  /** Bytes appended since the log was opened. */
+  readonly appendedBytes: () => number;
+  /** Entries kept below the applied one, for followers that lag (etcd's --snapshot-catchup-entries), and their bytes. */
+  readonly catchUpEntries: number;
+  readonly catchUpBytesMax: number;
+};
+
+/** A snapshot from the leader: it replaces the log up to its index. */
+export type SnapshotPoint = { readonly index: Index; readonly term: Term };
+
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  #image: number;
+  #imageBytes = 0;
+  #sequence: number;
+  #appliedIndex: number;
+  /** appendedBytes at the last checkpoint; negative at first: what was replayed counts too. */
+  #since: number;
+
+  constructor(options: CheckpointerOptions, manifest: Manifest | undefined, replayedBytes: number) {
+    this.#options = options;
+    this.#image = manifest?.image ?? 0;
+    this.#sequence = manifest?.sequence ?? 0;
+    this.#appliedIndex = manifest?.appliedIndex ?? 0;
+    this.#since = -replayedBytes;
+  }
+
+  /** The index that a restart would begin from. */
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  get imageBytes(): number {
+    return this.#imageBytes;
+  }
+
+  /** Log written since the last checkpoint: what a restart would have to replay. */
+  get bytesSince(): number {
+    return this.#options.appendedBytes() - this.#since;
+  }
+
+  /** An image as big as the log it saves from replay doubles what is written, no more. */
+  get due(): boolean {
+    return this.bytesSince >= Math.max(CHECKPOINT_LOG_BYTES_MIN, this.#imageBytes);
+  }
+
+  /**
+   * Writes image and manifest and drops `unneeded` files. With `snapshot` the entries are forgotten and the log goes on behind it;
+   * nothing may be appended but hard states until that has returned.
+   */
+  async write(input: CheckpointInput, unneeded: readonly LogFile[], snapshot?: SnapshotPoint): Promise<void> {
+    const { directory, disk, digest, files, table } = this.#options;
+    const startBytes = this.#options.appendedBytes();
+    const number = this.#options.nextNumber();
+    const path = filePath(directory, number, "image");
+    try {
+      const file = await disk.open(path, "create");
+      try {
+        this.#imageBytes = await writeImage(file, number, input, digest);
+      } finally {
+        await file.close();
+      }
+      await disk.syncDirectory(directory);
+    } catch (error) {
+      await disk.remove(path).catch(() => undefined);
+      throw error;
+    }
+    if (snapshot !== undefined) table.reset(snapshot.index, snapshot.term);
+    else this.#compactTable(input.appliedIndex);
+    const drop = files.files.filter((file) => unneeded.includes(file) && !this.#needed(file));
+    await this.#options.flushed();
+    await writeManifest(disk, directory, this.#manifest(input, number, drop), digest);
+    const old = this.#image;
+    this.#image = number;
+    this.#appliedIndex = input.appliedIndex;
+    this.#since = startBytes;
+    if (old !== 0) await this.#removeImage(old);
+    files.retire(drop);
+    await files.settled();
+  }
+
+  /** True when raft still wants entries of this file, or it is being written. */
+  #needed(file: LogFile): boolean {
+    return !file.sealed || (file.kind === "segment" && file.number >= this.#replayFrom().file.number);
+  }
+
+  /** Keeps at most the entries that etcd keeps for slow followers, and at most so many bytes of them. */
+  #compactTable(appliedIndex: number): void {
+    const { table, catchUpEntries, catchUpBytesMax } = this.#options;
+    let start = Math.max(table.startIndex, appliedIndex - catchUpEntries);
+    let bytes = 0;
+    for (let index = appliedIndex; index > start; index--) {
+      bytes += table.lengthOf(index);
+      if (bytes > catchUpBytesMax) start = index;
+    }
+    table.compactTo(start);
+  }
+
+  /** Where the first retained entry stands; without one, where the next will. */
+  #replayFrom(): { file: LogFile; position: number } {
+    const { table, files, tail } = this.#options;
+    const first = table.startIndex + 1;
+    if (!table.has(first)) return tail();
+    const number = table.fileOf(first);
+    const file = files.files.find((one) => one.number === number);
+    assert(file !== undefined, "a retained entry's file is there");
+    return { file, position: table.offsetOf(first) - ENTRY_DATA_OFFSET };
+  }
+
+  #manifest(input: CheckpointInput, image: number, drop: readonly LogFile[]): Manifest {
+    const { table, files, identity } = this.#options;
+    const from = this.#replayFrom();
+    const kept = files.files.filter((file) => !drop.includes(file));
+    this.#sequence++;
+    return {
+      sequence: this.#sequence,
+      memberId: hexOfId(identity.memberId),
+      clusterId: hexOfId(identity.clusterId),
+      nextFile: this.#options.peekNumber(),
+      image,
+      appliedIndex: input.appliedIndex,
+      appliedTerm: input.appliedTerm,
+      startIndex: table.startIndex,
+      startTerm: table.startTerm,
+      replayFile: from.file.number,
+      replayOffset: from.position,
+      segments: kept.filter((file) => file.kind === "segment").map((file) => file.number),
+      runs: kept.filter((file) => file.kind === "run").map((file) => file.number),
+    };
+  }
+
+  async #removeImage(number: number): Promise<void> {
+    const path = filePath(this.#options.directory, number, "image");
+    try {
+      await this.#options.disk.remove(path);
+    } catch (error) {
+      this.#options.logger.warn("could not remove a file", { path, error: errorText(error) });
+    }
+  }
+}

@@ -1,0 +1,144 @@
+// Gives disk space back: copies the values that are still shown out of mostly dead files into runs, tells the store their new places,
+// and has a checkpoint drop the old files. All of it in short slices beside running traffic; values that died in time are never
+// copied. Log.reclaim runs it in the background, Defragment runs it at once.
+import type { Revision } from "../base/brand.ts";
+import type { FileNumber, ValueReader } from "../mvcc/contract.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ReclaimStore } from "./contract.ts";
+import type { LogFile } from "./log-file.ts";
+import { type RunOptions, RunWriter } from "./run.ts";
+
+/** Rows looked at before the clock is asked whether this turn has taken long enough. */
+const BITE_ROWS = 64;
+const SLICE_MILLIS_MAX = 1;
+/** Values in memory between their copy and their relocation; each costs 24 bytes, for the time of a reclaim. */
+const MOVES_MAX = 1 << 18;
+/** Files more alive than this are left alone: copying them frees too little. */
+const LIVE_SHARE_MAX = 0.8;
+const LIVE_SHARE_MAX_FORCED = 0.95;
+
+export type ReclaimOptions = RunOptions & {
+  readonly clock: Clock;
+  readonly values: ValueReader;
+  readonly addFile: (file: LogFile) => void;
+};
+
+export type Shares = { readonly liveBytes: number; readonly diskBytes: number };
+
+export function sharesOf(files: readonly LogFile[], store: ReclaimStore): Shares {
+  let liveBytes = 0;
+  let diskBytes = 0;
+  for (const file of files) {
+    liveBytes += store.liveBytesOf(file.number);
+    diskBytes += file.diskBytes;
+  }
+  return { liveBytes, diskBytes };
+}
+
+/**
+ * The files to empty, deadest first. `files` are those that could go: sealed, and of no more use to raft. Nothing while the dead bytes
+ * are fewer than the live ones (and `slackBytes`): so the disk holds at most twice the live bytes, and a byte that stays alive is
+ * copied about once per doubling of dead ones. Then enough files to bring the dead bytes down to a half of the live ones.
+ */
+export function chooseVictims(
+  files: readonly LogFile[],
+  store: ReclaimStore,
+  slackBytes: number,
+  forced: boolean,
+): LogFile[] {
+  const { liveBytes, diskBytes } = sharesOf(files, store);
+  const allowed = Math.max(liveBytes, slackBytes);
+  let dead = diskBytes - liveBytes;
+  if (!forced && dead <= allowed) return [];
+  const shareMax = forced ? LIVE_SHARE_MAX_FORCED : LIVE_SHARE_MAX;
+  const share = (file: LogFile): number => store.liveBytesOf(file.number) / Math.max(1, file.diskBytes);
+  const victims: LogFile[] = [];
+  for (const file of files.slice().sort((a, b) => share(a) - share(b))) {
+    if (share(file) > shareMax || (!forced && dead <= allowed / 2)) break;
+    victims.push(file);
+    dead -= file.diskBytes - store.liveBytesOf(file.number);
+  }
+  return victims;
+}
+
+/** Copied values on their way to their new places, in columns. */
+class Moves {
+  readonly mains = new Float64Array(MOVES_MAX);
+  readonly subs = new Uint32Array(MOVES_MAX);
+  readonly files = new Float64Array(MOVES_MAX);
+  readonly offsets = new Uint32Array(MOVES_MAX);
+  length = 0;
+}
+
+/** Copies what is alive in `victims` to runs and relocates it. Returns the bytes copied. On a failure nothing has changed. */
+export async function copyLive(
+  victims: readonly LogFile[],
+  store: ReclaimStore,
+  options: ReclaimOptions,
+): Promise<number> {
+  const moves = new Moves();
+  const numbers = new Set<FileNumber>(victims.map((file) => file.number));
+  const cursor = store.rowsInFiles(numbers);
+  let copied = 0;
+  for (let more = true; more; ) {
+    const writer = new RunWriter(options);
+    try {
+      more = await fillRuns(cursor, writer, moves, options);
+      for (const file of await writer.finish()) {
+        copied += file.dataEnd;
+        options.addFile(file);
+      }
+    } catch (error) {
+      await writer.discard();
+      throw error;
+    }
+    await relocateAll(moves, store, options.clock);
+  }
+  return copied;
+}
+
+/** Copies until the cursor ends (false) or the moves are full (true). */
+async function fillRuns(
+  cursor: ReturnType<ReclaimStore["rowsInFiles"]>,
+  writer: RunWriter,
+  moves: Moves,
+  options: ReclaimOptions,
+): Promise<boolean> {
+  const { clock, values } = options;
+  const visit = (main: Revision, sub: number, file: FileNumber, offset: number, length: number): void => {
+    const place = writer.add(values.readValue(file, offset, length));
+    const at = moves.length++;
+    moves.mains[at] = main;
+    moves.subs[at] = sub;
+    moves.files[at] = place.file;
+    moves.offsets[at] = place.offset;
+  };
+  let sliceBegan = clock.now();
+  for (;;) {
+    const more = cursor.next(BITE_ROWS, visit);
+    if (writer.full) await writer.drain();
+    if (!more) return false;
+    if (moves.length + BITE_ROWS > MOVES_MAX) return true;
+    if (clock.now() - sliceBegan >= SLICE_MILLIS_MAX) {
+      await clock.yield();
+      sliceBegan = clock.now();
+    }
+  }
+}
+
+async function relocateAll(moves: Moves, store: ReclaimStore, clock: Clock): Promise<void> {
+  let sliceBegan = clock.now();
+  for (let i = 0; i < moves.length; i++) {
+    store.relocate(
+      moves.mains[i]! as Revision,
+      moves.subs[i]!,
+      moves.files[i]! as FileNumber,
+      moves.offsets[i]!,
+    );
+    if (i % BITE_ROWS === 0 && clock.now() - sliceBegan >= SLICE_MILLIS_MAX) {
+      await clock.yield();
+      sliceBegan = clock.now();
+    }
+  }
+  moves.length = 0;
+}

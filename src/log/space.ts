@@ -1,0 +1,124 @@
+// What happens when the device is full: a reserve file is given back so that what is in flight can finish, the member is told (it
+// raises NOSPACE and takes no more writes), and free space is watched until the reserve can be made again. Owned by Log.
+import { type Millis, millis } from "../base/brand.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Logger } from "../ports/logger.ts";
+import { errorText, isDiskErrorCode } from "./errors.ts";
+import { RESERVE_NAME } from "./paths.ts";
+
+const WATCH_MILLIS: Millis = millis(2_000);
+
+export type SpaceOptions = {
+  readonly directory: string;
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly reserveBytes: number;
+  /** Room that must be free besides the reserve before the device counts as usable again. */
+  readonly wantedBytes: number;
+  readonly onSpace: (full: boolean) => void;
+};
+
+export class Space {
+  readonly #options: SpaceOptions;
+  readonly #path: string;
+  #full = false;
+  #held = false;
+  #timer: Timer | undefined;
+  #closed = false;
+  #working: Promise<void> = Promise.resolve();
+
+  constructor(options: SpaceOptions) {
+    this.#options = options;
+    this.#path = `${options.directory}/${RESERVE_NAME}`;
+  }
+
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** Makes the reserve if it is not there; in the background, a start does not wait for it. */
+  start(): void {
+    this.#working = this.#makeReserve().then((made) => {
+      if (!made) this.#becomeFull();
+    });
+  }
+
+  /** A write found no room. True when the reserve was given back, so that trying again may help. */
+  async release(): Promise<boolean> {
+    this.#becomeFull();
+    await this.#working;
+    if (!this.#held) return false;
+    this.#held = false;
+    try {
+      await this.#options.disk.remove(this.#path);
+      return true;
+    } catch (error) {
+      this.#options.logger.error("could not release the reserve", { error: errorText(error) });
+      return false;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#working;
+  }
+
+  #becomeFull(): void {
+    if (this.#full) return;
+    this.#full = true;
+    this.#options.logger.warn("no space left on the device; writes are refused until there is", {
+      directory: this.#options.directory,
+    });
+    this.#options.onSpace(true);
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.after(WATCH_MILLIS, () => {
+      this.#working = this.#look();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { disk, directory, reserveBytes, wantedBytes } = this.#options;
+    let back = false;
+    try {
+      const missing = this.#held ? 0 : reserveBytes;
+      back = (await disk.freeBytes(directory)) >= missing + wantedBytes && (await this.#makeReserve());
+    } catch (error) {
+      this.#options.logger.warn("could not look for free space", { error: errorText(error) });
+    }
+    if (this.#closed) return;
+    if (!back) return this.#watch();
+    this.#full = false;
+    this.#options.logger.info("there is space on the device again", { directory });
+    this.#options.onSpace(false);
+  }
+
+  /** True when the reserve stands with its full size. */
+  async #makeReserve(): Promise<boolean> {
+    const { disk, reserveBytes } = this.#options;
+    if (this.#held) return true;
+    try {
+      const file = await disk.open(this.#path, "write");
+      try {
+        if (file.sizeSync() < reserveBytes) await file.allocate(reserveBytes);
+      } finally {
+        await file.close();
+      }
+      this.#held = true;
+      return true;
+    } catch (error) {
+      if (!isDiskErrorCode(error, "ENOSPC")) {
+        this.#options.logger.warn("could not make the reserve", { error: errorText(error) });
+      }
+      // A part of a reserve takes room and helps nobody.
+      await disk.remove(this.#path).catch(() => undefined);
+      return !isDiskErrorCode(error, "ENOSPC");
+    }
+  }
+}
