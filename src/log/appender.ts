@@ -417,6 +417,7 @@ export class Appender implements LogWriter {
       seal.subarray(FRAME_BYTES + SEAL_HEAD_BYTES),
     );
     this.#put(encodeTrailer(SEGMENT_MAGIC, file.number, sealOffset, this.#digest.crc32));
+    file.sealedBytes = this.#position;
     this.#sealedParts.push({
       file,
       from: this.#issued,

@@ -12,7 +12,7 @@ import type { FileSet } from "./file-set.ts";
 import { ENTRY_DATA_OFFSET } from "./format.ts";
 import { writeImage } from "./image.ts";
 import type { LogFile } from "./log-file.ts";
-import { type Manifest, writeManifest } from "./manifest.ts";
+import { type FileEntry, type Manifest, writeManifest } from "./manifest.ts";
 import { filePath } from "./paths.ts";
 import { hexOfId } from "./recover.ts";
 
@@ -159,8 +159,8 @@ export class Checkpointer {
       startTerm: table.startTerm,
       replayFile: from.file.number,
       replayOffset: from.position,
-      segments: kept.filter((file) => file.kind === "segment").map((file) => file.number),
-      runs: kept.filter((file) => file.kind === "run").map((file) => file.number),
+      segments: kept.filter((file) => file.kind === "segment").map(entryOf),
+      runs: kept.filter((file) => file.kind === "run").map(entryOf),
     };
   }
 
@@ -172,4 +172,8 @@ export class Checkpointer {
       this.#options.logger.warn("could not remove a file", { path, error: errorText(error) });
     }
   }
+}
+
+function entryOf(file: LogFile): FileEntry {
+  return { file: file.number, bytes: file.sealedBytes };
 }

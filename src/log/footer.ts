@@ -83,6 +83,7 @@ export async function readSeal(file: LogFile, digest: Digest, size: number): Pro
   file.lastIndex = getU64(bytes, FRAME_BYTES + 8);
   file.dataEnd = offset;
   file.sealed = true;
+  file.sealedBytes = size;
   const pages = getU32(bytes, FRAME_BYTES + 24);
   file.ensureBlock(offset >>> BLOCK_SHIFT);
   for (let page = 0; page < pages; page++) {

@@ -24,6 +24,8 @@ export class LogFile {
   /** The size on disk as far as we made it, for the books. */
   diskBytes = 0;
   sealed = false;
+  /** Where the trailer of a sealed file ends. */
+  sealedBytes = 0;
   /** Entries in it; 0 when it holds none. */
   firstIndex = 0;
   lastIndex = 0;

@@ -10,6 +10,9 @@ const MANIFEST_VERSION = 1;
 /** A manifest names files only; more than this is not one. */
 const MANIFEST_BYTES_MAX = 16 << 20;
 
+/** `bytes`: the size with which it was sealed, 0 while it is written. It may be longer on disk when a crash came before the cut. */
+export type FileEntry = { readonly file: number; readonly bytes: number };
+
 export type Manifest = {
   /** Counts manifests. */
   readonly sequence: number;
@@ -28,8 +31,8 @@ export type Manifest = {
   /** Where the first retained entry stands; what comes before is there for its values only. */
   readonly replayFile: number;
   readonly replayOffset: number;
-  readonly segments: readonly number[];
-  readonly runs: readonly number[];
+  readonly segments: readonly FileEntry[];
+  readonly runs: readonly FileEntry[];
 };
 
 export function encodeManifest(manifest: Manifest, digest: Digest): Uint8Array {

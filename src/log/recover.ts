@@ -121,7 +121,7 @@ class Recovery {
       this.#nextFile = manifest.nextFile;
     }
     const segments = this.#sort(names, manifest);
-    for (const number of manifest?.runs ?? []) await this.#openRun(number);
+    for (const { file, bytes } of manifest?.runs ?? []) await this.#openRun(file, bytes);
     if (manifest !== undefined && manifest.image !== 0) {
       this.#image = await readImageHead(
         disk,
@@ -142,8 +142,8 @@ class Recovery {
     const { directory } = this.#options;
     const segments: number[] = [];
     const found = new Set<string>(names);
-    for (const number of manifest?.segments ?? []) this.#mustExist(found, number, "segment");
-    for (const number of manifest?.runs ?? []) this.#mustExist(found, number, "run");
+    for (const { file } of manifest?.segments ?? []) this.#mustExist(found, file, "segment");
+    for (const { file } of manifest?.runs ?? []) this.#mustExist(found, file, "run");
     if (manifest !== undefined && manifest.image !== 0) this.#mustExist(found, manifest.image, "image");
     for (const name of names) {
       if (name.endsWith(TEMPORARY_SUFFIX)) this.#leftovers.push(`${directory}/${name}`);
@@ -154,9 +154,9 @@ class Recovery {
         parsed.kind === "segment"
           ? manifest === undefined ||
             parsed.number >= manifest.replayFile ||
-            manifest.segments.includes(parsed.number)
+            manifest.segments.some(({ file }) => file === parsed.number)
           : parsed.kind === "run"
-            ? manifest?.runs.includes(parsed.number)
+            ? manifest?.runs.some(({ file }) => file === parsed.number)
             : manifest?.image === parsed.number;
       if (wanted !== true) this.#leftovers.push(`${directory}/${name}`);
       else if (parsed.kind === "segment") segments.push(parsed.number);
@@ -173,12 +173,17 @@ class Recovery {
 
   async #openSegment(number: number, replayed: boolean): Promise<void> {
     const { directory, disk } = this.#options;
-    const handle = await disk.open(filePath(directory, number, "segment"), replayed ? "write" : "read");
+    const handle = await disk.open(filePath(directory, number, "segment"), "write");
     this.#opened.push(handle);
     const file = await openFile(handle, "segment", number, this.#options.digest);
-    const trailer = await readSeal(file, this.#options.digest, file.diskBytes);
+    const listed = this.#manifest?.segments.find((one) => one.file === number)?.bytes ?? 0;
+    const size = listed === 0 ? file.diskBytes : listed;
+    const trailer = size > file.diskBytes ? undefined : await readSeal(file, this.#options.digest, size);
+    if (listed > 0 && trailer === undefined)
+      throw this.#corrupt(file, size, "the segment's footer is missing");
+    if (trailer !== undefined && file.diskBytes > size) this.#untrimmed.push({ file, size });
     if (!replayed) {
-      if (trailer === undefined) throw this.#corrupt(file, file.diskBytes, "the segment's footer is missing");
+      if (trailer === undefined) throw this.#corrupt(file, size, "the segment's footer is missing");
       this.#files.push(file);
       return;
     }
@@ -199,13 +204,14 @@ class Recovery {
     } else await this.#openTail(file, result);
   }
 
-  async #openRun(number: number): Promise<void> {
+  async #openRun(number: number, size: number): Promise<void> {
     const { directory, disk, digest } = this.#options;
     const handle = await disk.open(filePath(directory, number, "run"), "read");
     this.#opened.push(handle);
     const file = await openFile(handle, "run", number, digest);
-    const seal = await readSeal(file, digest, file.diskBytes);
-    if (seal === undefined) throw this.#corrupt(file, file.diskBytes, "the run's footer is missing");
+    if (file.diskBytes !== size) throw this.#corrupt(file, file.diskBytes, `the file had ${size} bytes`);
+    const seal = await readSeal(file, digest, size);
+    if (seal === undefined) throw this.#corrupt(file, size, "the run's footer is missing");
     this.#files.push(file);
   }
 

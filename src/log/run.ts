@@ -153,6 +153,7 @@ export class RunWriter {
     await file.disk.write([seal, end, trailer], this.#end);
     await file.disk.sync();
     file.diskBytes = this.#end + seal.length + 1 + TRAILER_BYTES;
+    file.sealedBytes = file.diskBytes;
     this.#finished.push(file);
     this.#number = undefined;
     this.#file = undefined;

@@ -102,6 +102,24 @@ export class SimDisk implements Disk {
     this.#locks.clear();
   }
 
+  /** The disk as one process sees it: after a crash or kill its calls fail, whatever the dead process' code still tries. */
+  attach(): Disk {
+    const life = this.#life;
+    const alive = <T>(path: string, call: () => Promise<T>): Promise<T> =>
+      this.lives(life) ? call() : Promise.reject(new DiskError("EIO", path, "the process is dead"));
+    return {
+      open: (path, mode) => alive(path, () => this.open(path, mode)),
+      exists: (path) => alive(path, () => this.exists(path)),
+      list: (path) => alive(path, () => this.list(path)),
+      rename: (from, to) => alive(from, () => this.rename(from, to)),
+      remove: (path) => alive(path, () => this.remove(path)),
+      makeDirectory: (path) => alive(path, () => this.makeDirectory(path)),
+      syncDirectory: (path) => alive(path, () => this.syncDirectory(path)),
+      lock: (path) => alive(path, () => this.lock(path)),
+      freeBytes: (path) => alive(path, () => this.freeBytes(path)),
+    };
+  }
+
   flipBit(path: string, offset: number, bit: number): void {
     this.#inode(path).flip(offset, bit);
   }
