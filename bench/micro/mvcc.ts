@@ -2,7 +2,10 @@
 // any single one. Run: npm run build && nice -n 15 node --expose-gc dist/bench/micro/mvcc.js [keys]. It measures, it asserts nothing.
 import { NO_LEASE, type Revision } from "../../src/base/brand.ts";
 import { latin1ToBytes } from "../../src/base/bytes.ts";
-import type { FileNumber } from "../../src/mvcc/contract.ts";
+import { isEtcdError } from "../../src/base/errors.ts";
+import type { FileNumber, Slot } from "../../src/mvcc/contract.ts";
+import { KeyValueForm, keyValueSize, writeKeyValue } from "../../src/mvcc/key-value.ts";
+import { Restorer } from "../../src/mvcc/restorer.ts";
 import { newSlotList } from "../../src/mvcc/slot-list.ts";
 import { Store } from "../../src/mvcc/store.ts";
 
@@ -116,6 +119,72 @@ report("count, 100 revisions ago", 10_000, () =>
   store.count(prefix, end, (store.currentRevision - 100) as Revision),
 );
 report("put, known key", count, (i) => put(pick(asked, i)));
+{
+  const blocks: Uint8Array[] = [];
+  const checkpoint = store.checkpoint();
+  let longest = 0;
+  const before = cpuMicros();
+  for (;;) {
+    const start = cpuMicros();
+    const block = checkpoint.next();
+    longest = Math.max(longest, cpuMicros() - start);
+    if (block === undefined) break;
+    blocks.push(block);
+  }
+  const bytes = blocks.reduce((sum, block) => sum + block.length, 0);
+  console.log(
+    `checkpoint ${(bytes / 1e6).toFixed(1)} MB in ${((cpuMicros() - before) / 1000).toFixed(0)} ms, longest slice ${longest} µs`,
+  );
+  const start = cpuMicros();
+  const restorer = new Restorer({ seed: 11 });
+  for (const block of blocks) restorer.push(block);
+  const restored = restorer.finish();
+  console.log(
+    `restored ${restored.ok ? restored.store.rows : 0} rows in ${((cpuMicros() - start) / 1000).toFixed(0)} ms`,
+  );
+}
+{
+  store.compact(store.currentRevision);
+  let longest = 0;
+  const before = cpuMicros();
+  for (;;) {
+    const start = cpuMicros();
+    const done = store.compactSlice(1000, undefined);
+    longest = Math.max(longest, cpuMicros() - start);
+    if (done) break;
+  }
+  console.log(
+    `compaction to ${store.rows} rows in ${((cpuMicros() - before) / 1000).toFixed(0)} ms, longest slice of 1000: ${longest} µs; ${(store.memoryBytes / count).toFixed(1)} B/key`,
+  );
+}
+{
+  const value = new Uint8Array(256).fill(7);
+  const values = {
+    readValue: () => value,
+    copyValue: (_f: FileNumber, _o: number, _l: number, into: Uint8Array, at: number) => into.set(value, at),
+  };
+  const buffer = new Uint8Array(count * 400);
+  for (let round = 0; round < 4; round++) {
+    const before = cpuMicros();
+    out.length = 0;
+    store.range(prefix, end, store.currentRevision, 10_000, out);
+    let at = 0;
+    for (let i = 0; i < out.length; i++) {
+      const slot = out.slots[i]! as Slot;
+      at += keyValueSize(store, slot, KeyValueForm.Full) > 0 ? 1 : 0;
+      at = writeKeyValue(store, slot, KeyValueForm.Full, values, buffer, at);
+    }
+    console.log(
+      `list of ${out.length} with 256 B values: ${(((cpuMicros() - before) * 1000) / out.length).toFixed(0)} ns per key-value`,
+    );
+  }
+  const job = store.hashKv(0 as Revision);
+  if (!isEtcdError(job)) {
+    const before = cpuMicros();
+    while (!job.step(2000, values));
+    console.log(`HashKV ${(((cpuMicros() - before) * 1000) / count).toFixed(0)} ns per row`);
+  }
+}
 report("delete, single", count >> 2, (i) => {
   out.length = 0;
   const txn = store.write();

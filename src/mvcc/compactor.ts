@@ -1,6 +1,7 @@
 // Compaction in bites: what etcd's compact means for rows, one job at a time in the order they came. The compacted revision
 // moves at once; rows go later, a few per call, between writes. It honours pins, computes etcd's compaction hash on the way,
 // and merges sparse chunks behind itself. While a hash or a checkpoint is under way it stands still.
+import { assert } from "../base/assert.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import type { Slot, SlotView, ValueReader } from "./contract.ts";
 import type { KeyId } from "./key-arena.ts";
@@ -59,6 +60,18 @@ export class Compactor {
     const hasher = previousCompleted ? new KeyValueHasher(this.#view, previous, revision) : undefined;
     this.#queue.push({ revision, previous, compacts: true, hasher });
     return undefined;
+  }
+
+  /** As etcd after a restart: what was finished counts; a compaction that was cut short runs again, without a hash. */
+  restore(finished: number, scheduled: number): void {
+    this.compacted = finished;
+    this.finished = finished;
+    this.scheduled = Math.max(finished, scheduled);
+    // Pins may have held rows back when the image was made; nobody holds them now.
+    this.#leftover = finished !== NEVER;
+    this.#releasesSeen = -1;
+    if (scheduled > finished)
+      assert(this.compact(scheduled) === undefined, "a scheduled compaction is not in the future");
   }
 
   get hasWork(): boolean {

@@ -25,6 +25,30 @@ export class FileTable {
     return index;
   }
 
+  /** Takes over the files of a checkpoint by index; adopt() counts their rows, seal() frees those without any. */
+  restore(numbers: readonly FileNumber[]): void {
+    for (let index = 1; index < numbers.length; index++) {
+      this.numbers[index] = numbers[index]!;
+      this.#rows[index] = 0;
+      this.#bytes[index] = 0;
+      if (numbers[index] !== NO_FILE) this.#indexes.set(numbers[index]!, index);
+    }
+  }
+
+  adopt(index: number, length: number): void {
+    this.#rows[index]!++;
+    this.#bytes[index]! += length;
+  }
+
+  seal(): void {
+    for (let index = 1; index < this.numbers.length; index++) {
+      if (this.#rows[index] !== 0) continue;
+      this.#indexes.delete(this.numbers[index]!);
+      this.numbers[index] = NO_FILE;
+      this.#free.push(index);
+    }
+  }
+
   release(index: number, length: number): void {
     this.#bytes[index]! -= length;
     if (--this.#rows[index]! > 0 || index === 0) return;

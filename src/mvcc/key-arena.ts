@@ -90,19 +90,32 @@ export class KeyArena {
   probeEntry(id: KeyId): number {
     const words = this.#words[id >>> UNITS_BITS]!;
     const at = (id & UNITS_MASK) << 1;
-    const length = words[at]! & LENGTH_MASK;
+    return this.probeWords(words, at + HEADER_WORDS, words[at]! & LENGTH_MASK);
+  }
+
+  /** Makes the key of `length` bytes that stands in words (padded with zeros) the probe and returns its hash. */
+  probeWords(source: Int32Array, from: number, length: number): number {
     const count = (length + 3) >>> 2;
     if (count > this.#probe.length) this.#probe = new Int32Array(count * 2);
     const probe = this.#probe;
     let hash = this.#seed ^ length;
     for (let i = 0; i < count; i++) {
-      const word = words[at + HEADER_WORDS + i]!;
+      const word = source[from + i]!;
       probe[i] = word;
       hash = mix(hash, word);
     }
     this.#probeLength = length;
     this.#probeWords = count;
     return finish(hash);
+  }
+
+  /** Copies the key's words to `into` at `at` and returns their number. */
+  copyWords(id: KeyId, into: Int32Array, at: number): number {
+    const words = this.#words[id >>> UNITS_BITS]!;
+    const from = ((id & UNITS_MASK) << 1) + HEADER_WORDS;
+    const count = ((words[from - HEADER_WORDS]! & LENGTH_MASK) + 3) >>> 2;
+    for (let i = 0; i < count; i++) into[at + i] = words[from + i]!;
+    return count;
   }
 
   /** The hash of an entry's key; leaves the probe alone. */

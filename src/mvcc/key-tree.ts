@@ -19,6 +19,13 @@ const INNER_WORDS = COUNTS + FANOUT;
 const HEIGHT_MAX = 16;
 export const NO_LEAF = -1;
 
+/** A leaf or inner node that is built in order is filled so far: later keys find room. */
+const BUILT_LEAF_KEYS = 56;
+const BUILT_CHILDREN = 54;
+
+/** Nodes of one level in order: each with its smallest key and its number of alive keys. */
+export type TreeBuild = { nodes: number[]; firsts: KeyId[]; alive: number[] };
+
 export class KeyTree {
   readonly #arena: KeyArena;
   readonly #leaves = new NodePool(LEAF_WORDS, 9);
@@ -128,6 +135,57 @@ export class KeyTree {
     const end = first + this.#lowerBound(node);
     for (let i = first; i < end; i++) if (this.#arena.isAlive(words[i]!)) rank++;
     return rank;
+  }
+
+  /** Adds a key behind all others of a tree that is being built; the tree cannot be asked before seal(). */
+  append(build: TreeBuild, id: KeyId, alive: boolean): void {
+    let leaf = build.nodes[build.nodes.length - 1];
+    if (leaf === undefined || this.leafCount(leaf) === BUILT_LEAF_KEYS) {
+      const first = leaf === undefined ? this.#root : this.#newLeaf();
+      if (leaf !== undefined) this.#leafWords(leaf)[this.#leafAt(leaf) + 1] = first;
+      leaf = first;
+      build.nodes.push(leaf);
+      build.firsts.push(id);
+      build.alive.push(0);
+    }
+    const words = this.#leafWords(leaf);
+    const at = this.#leafAt(leaf);
+    words[at + LEAF_HEAD + words[at]!++] = id;
+    this.#keys++;
+    if (!alive) return;
+    build.alive[build.alive.length - 1]!++;
+    this.#alive++;
+  }
+
+  /** Builds the inner nodes over the leaves that append() filled. */
+  seal(build: TreeBuild): void {
+    let { nodes, firsts, alive } = build;
+    while (nodes.length > 1) {
+      const above: TreeBuild = { nodes: [], firsts: [], alive: [] };
+      const groups = Math.ceil(nodes.length / BUILT_CHILDREN);
+      for (let group = 0; group < groups; group++) {
+        // Shared out evenly, so that no node gets a single child.
+        const from = Math.floor((group * nodes.length) / groups);
+        const to = Math.floor(((group + 1) * nodes.length) / groups);
+        const node = this.#inners.allocate();
+        const words = this.#innerWords(node);
+        const at = this.#innerAt(node);
+        words[at] = to - from;
+        let sum = 0;
+        for (let i = from; i < to; i++) {
+          words[at + CHILDREN + i - from] = nodes[i]!;
+          words[at + SEPARATORS + i - from] = firsts[i]!;
+          words[at + COUNTS + i - from] = alive[i]!;
+          sum += alive[i]!;
+        }
+        above.nodes.push(node);
+        above.firsts.push(firsts[from]!);
+        above.alive.push(sum);
+      }
+      ({ nodes, firsts, alive } = above);
+      this.#height++;
+    }
+    if (nodes.length > 0) this.#root = nodes[0]!;
   }
 
   /** The words of a leaf's chunk, and where in them its keys begin: for the loops that walk a range. */

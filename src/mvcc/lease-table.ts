@@ -27,6 +27,29 @@ export class LeaseTable {
     return index;
   }
 
+  /** Takes over the ids of a checkpoint by index; adopt() counts their rows, seal() frees those without any. */
+  restore(ids: readonly LeaseId[]): void {
+    for (let index = 1; index < ids.length; index++) {
+      const id = ids[index]!;
+      this.ids[index] = id;
+      this.#counts[index] = 0;
+      if (id !== NO_LEASE) this.#bucketOf(id).set(id, index);
+    }
+  }
+
+  adopt(index: number): void {
+    this.#counts[index]!++;
+  }
+
+  seal(): void {
+    for (let index = 1; index < this.ids.length; index++) {
+      if (this.#counts[index] !== 0) continue;
+      this.#bucketOf(this.ids[index]!).delete(this.ids[index]!);
+      this.ids[index] = NO_LEASE;
+      this.#free.push(index);
+    }
+  }
+
   release(index: number): void {
     if (index === 0 || --this.#counts[index]! > 0) return;
     this.#bucketOf(this.ids[index]!).delete(this.ids[index]!);

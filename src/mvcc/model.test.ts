@@ -26,6 +26,16 @@ export class Model {
   compacted = -1;
   hashes: ModelHash[] = [];
 
+  /** As a restart finds it: the hashes of compactions were in memory only. */
+  clone(): Model {
+    const clone = new Model();
+    clone.rows = [...this.rows];
+    clone.backend = [...this.backend];
+    clone.current = this.current;
+    clone.compacted = this.compacted;
+    return clone;
+  }
+
   /** The newest row of `key` at or below `at`. */
   newest(key: string, at: number): ModelRow | undefined {
     let found: ModelRow | undefined;

@@ -33,7 +33,7 @@ const NO_ROWS = new Int32Array(0);
 const MERGED_ROWS_MAX = CHUNK_ROWS * 0.75;
 
 /** What does not fit into a row's words: an age or a version of 2^32 and more. */
-type WideRow = { readonly create: number; readonly version: number };
+export type WideRow = { readonly create: number; readonly version: number };
 
 export class RowTable {
   /** By chunk number; kept public for the hot loops of this folder. */
@@ -157,6 +157,11 @@ export class RowTable {
 
   offsetOf(slot: Slot): number {
     return (this.word(slot, FILE) >>> 16) * TWO_32 + (this.word(slot, OFFSET) >>> 0);
+  }
+
+  /** Create revision and version of a row that its words cannot hold. */
+  wideOf(slot: Slot): WideRow {
+    return this.#wide.get(this.#wideKey(slot))!;
   }
 
   isWide(slot: Slot): boolean {

@@ -9,6 +9,7 @@ import { errors, isEtcdError } from "../base/errors.ts";
 import { type FileNumber, NO_SLOT, type Slot, type SlotList, type ValueReader } from "./contract.ts";
 import { Model, type ModelRow, Random, valueBytes } from "./model.test.ts";
 import type { Pin } from "./pins.ts";
+import { Restorer } from "./restorer.ts";
 import { newSlotList } from "./slot-list.ts";
 import { Store } from "./store.ts";
 
@@ -61,13 +62,19 @@ class History {
   readonly pins: { at: number; pin: Pin }[] = [];
   readonly random: Random;
   readonly store: Store;
-  readonly model = new Model();
+  readonly model: Model;
   readonly keys: string[];
 
-  constructor(seed: number) {
-    this.random = new Random(seed);
-    this.store = new Store({ seed });
-    this.keys = makeKeys(this.random);
+  constructor(random: Random, store: Store, model: Model, keys: string[]) {
+    this.random = random;
+    this.store = store;
+    this.model = model;
+    this.keys = keys;
+  }
+
+  static begin(seed: number): History {
+    const random = new Random(seed);
+    return new History(random, new Store({ seed }), new Model(), makeKeys(random));
   }
 
   key(): string {
@@ -261,6 +268,41 @@ class History {
     assert.deepEqual(job.result, expected);
   }
 
+  /** The restored store is as the model was when the checkpoint began, and works on from there. */
+  checkpoint(): void {
+    const { random, store, model } = this;
+    const then = model.clone();
+    const checkpoint = store.checkpoint();
+    assert.equal(checkpoint.revision, then.current);
+    const restorer = new Restorer({ seed: random.below(1000) });
+    const whole = random.below(2) === 0;
+    for (let block = checkpoint.next(); block !== undefined; block = checkpoint.next()) {
+      assert.ok(block.length <= 1 << 20);
+      for (let at = 0, end = 0; at < block.length; at = end) {
+        end = whole
+          ? block.length
+          : Math.min(block.length, at + 1 + random.below(random.below(2) === 0 ? 40 : 5000));
+        assert.ok(restorer.push(block.slice(at, end)));
+      }
+      if (random.below(2) === 0) this.write();
+      if (random.below(4) === 0) this.compact();
+      store.compactSlice(20, values);
+    }
+    const restored = restorer.finish();
+    assert.ok(restored.ok, JSON.stringify(restored));
+    const fork = new History(random, restored.store, then, this.keys);
+    assert.equal(restored.store.currentRevision, then.current);
+    assert.equal(restored.store.compactedRevision, Math.max(0, then.compacted));
+    fork.compareHash();
+    for (let step = 0; step < 10; step++) {
+      fork.compareRange(fork.readable());
+      fork.compareSince(Math.max(1, then.compacted + 1));
+      fork.write();
+    }
+    while (!restored.store.compactSlice(100, values));
+    fork.compareCompacted();
+  }
+
   step(step: number): void {
     const { random, model } = this;
     this.write();
@@ -270,6 +312,7 @@ class History {
     if (random.below(3) === 0) this.compactSome();
     if (random.below(8) === 0) this.pinOrRelease();
     if (random.below(10) === 0) this.compareHash();
+    if (random.below(30) === 0) this.checkpoint();
     if (random.below(40) === 0) {
       for (const { pin } of this.pins.splice(0)) pin.release();
       while (!this.store.compactSlice(100, values));
@@ -284,7 +327,7 @@ const runs = Number(process.env["FUZZ_RUNS"] ?? 12);
 test("the store answers every question as the dumb model does", () => {
   for (let run = 0; run < runs; run++) {
     const seed = seeds === undefined ? 1000 + run : Number(seeds);
-    const history = new History(seed);
+    const history = History.begin(seed);
     try {
       for (let step = 0; step < 150; step++) history.step(step);
     } catch (error) {

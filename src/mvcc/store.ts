@@ -5,6 +5,7 @@ import { assert } from "../base/assert.ts";
 import type { LeaseId, Revision } from "../base/brand.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import { isSingleKey, type RangeEnd } from "../base/key.ts";
+import { type Checkpoint, RunningCheckpoint } from "./checkpoint.ts";
 import { Compactor } from "./compactor.ts";
 import type { FileNumber, RangeCursor, ReadView, Slot, SlotList, ValueReader, WriteTxn } from "./contract.ts";
 import { NO_SLOT } from "./contract.ts";
@@ -34,15 +35,20 @@ export type StoreOptions = {
   readonly seed: number;
 };
 
+/** The newest compaction done, and the newest asked for; −1: none. */
+export type Compactions = { readonly finished: number; readonly scheduled: number };
+
 export class Store implements ReadView {
   readonly #tables: Tables;
   readonly #txn: StoreTxn;
   readonly #compactor: Compactor;
 
-  constructor(options: StoreOptions, tables: Tables = new Tables(options.seed)) {
+  /** The other arguments are the restorer's and the importer's. */
+  constructor(options: StoreOptions, tables: Tables = new Tables(options.seed), compactions?: Compactions) {
     this.#tables = tables;
     this.#txn = new StoreTxn(tables);
     this.#compactor = new Compactor(tables, this);
+    if (compactions !== undefined) this.#compactor.restore(compactions.finished, compactions.scheduled);
   }
 
   get currentRevision(): Revision {
@@ -100,6 +106,12 @@ export class Store implements ReadView {
   /** The hashes of the newest ten compactions, ascending. */
   get compactionHashes(): readonly KeyValueHash[] {
     return this.#compactor.hashes.list();
+  }
+
+  /** An image of the store as of now, in blocks; see Checkpoint. Restorer makes a store of it. */
+  checkpoint(): Checkpoint {
+    assert(!this.#txn.isOpen, "no txn is open when a checkpoint begins");
+    return new RunningCheckpoint(this.#tables, this.#compactor);
   }
 
   /** Revisions held, tombstones included. */
