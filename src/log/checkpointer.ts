@@ -48,7 +48,6 @@ export class Checkpointer {
   #image: number;
   #imageBytes = 0;
   #sequence: number;
-  #appliedIndex: number;
   /** appendedBytes at the last checkpoint; negative at first: what was replayed counts too. */
   #since: number;
 
@@ -56,13 +55,7 @@ export class Checkpointer {
     this.#options = options;
     this.#image = manifest?.image ?? 0;
     this.#sequence = manifest?.sequence ?? 0;
-    this.#appliedIndex = manifest?.appliedIndex ?? 0;
     this.#since = -replayedBytes;
-  }
-
-  /** The index that a restart would begin from. */
-  get appliedIndex(): number {
-    return this.#appliedIndex;
   }
 
   get imageBytes(): number {
@@ -107,7 +100,6 @@ export class Checkpointer {
     await writeManifest(disk, directory, this.#manifest(input, number, drop), digest);
     const old = this.#image;
     this.#image = number;
-    this.#appliedIndex = input.appliedIndex;
     this.#since = startBytes;
     if (old !== 0) await this.#removeImage(old);
     files.retire(drop);

@@ -84,6 +84,7 @@ export interface ReclaimCursor {
 /** What the background jobs of the log ask of the member. */
 export interface LogSource {
   readonly store: ReclaimStore;
+  readonly appliedIndex: Index;
   /** The state now. Called at the moment the image begins. */
   checkpoint(): CheckpointInput;
 }

@@ -8,27 +8,13 @@ import { nodeClock } from "../node/clock.ts";
 import { nodeDigest } from "../node/digest.ts";
 import type { Clock } from "../ports/clock.ts";
 import { silentLogger } from "../ports/logger.ts";
-import type { Random } from "../ports/random.ts";
 import { SimDisk } from "../sim/disk.ts";
-import { entryFor, LogModel } from "../sim/log-model.ts";
+import { dice, entryFor, LogModel } from "../sim/log-model.ts";
 import { LOG_LIMITS, type Log, type LogLimits, openLog } from "./log.ts";
 
 const directory = "/data/member/cairn";
 const identity = { memberId: memberId(11n), clusterId: clusterId(22n) };
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
-
-/** Numerical Recipes' generator: enough for dice. */
-export function dice(start: number): Random {
-  let state = start >>> 0;
-  const next = (): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 8;
-  };
-  return {
-    below: (bound) => next() % bound,
-    bytes: (size) => Uint8Array.from({ length: size }, () => next() & 0xff),
-  };
-}
 
 const small: LogLimits = {
   ...LOG_LIMITS,

@@ -256,14 +256,14 @@ export class Log {
   }
 
   /** True when the dead bytes outweigh the live ones. Costs a walk over the files, not over the keys. */
-  reclaimDue(store: ReclaimStore): boolean {
-    return this.#jobs === 0 && this.#victims(store, false).length > 0;
+  reclaimDue(source: LogSource): boolean {
+    return this.#jobs === 0 && this.#victims(source, false).length > 0;
   }
 
   /** Empties mostly dead files and removes them; `forced` (Defragment) takes all that are worth it. */
   reclaim(source: LogSource, forced: boolean): Promise<void> {
     return this.#enqueue(async () => {
-      const victims = this.#victims(source.store, forced);
+      const victims = this.#victims(source, forced);
       if (victims.length === 0 && !forced) return;
       await copyLive(victims, source.store, this.#reclaimOptions());
       await this.#checkpoint(source);
@@ -343,14 +343,13 @@ export class Log {
   }
 
   /** Sealed files whose entries a checkpoint would let go of. */
-  #victims(store: ReclaimStore, forced: boolean): LogFile[] {
+  #victims(source: LogSource, forced: boolean): LogFile[] {
     const { catchUpEntries, reclaimSlackBytes } = this.#options.limits;
-    const applied = this.#run.checkpointer.appliedIndex;
-    const retained = Math.max(this.#table.startIndex, applied - catchUpEntries);
+    const retained = Math.max(this.#table.startIndex, source.appliedIndex - catchUpEntries);
     const files = this.#files.files.filter(
       (file) => file.sealed && (file.kind === "run" || file.lastIndex <= retained),
     );
-    return chooseVictims(files, store, reclaimSlackBytes, forced);
+    return chooseVictims(files, source.store, reclaimSlackBytes, forced);
   }
 
   #reclaimOptions(): ReclaimOptions {

@@ -5,11 +5,25 @@ import { concatBytes, copyBytes, equalBytes } from "../base/bytes.ts";
 import type { CheckpointInput, Entry, LogSource, ReclaimCursor, ReclaimStore } from "../log/contract.ts";
 import type { Log } from "../log/log.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
+import type { Random } from "../ports/random.ts";
 
 type Row = { main: number; file: number; offset: number; length: number };
 
 const HEAD_BYTES = 6;
 const ROW_BYTES = 44;
+
+/** Numerical Recipes' generator: enough for dice. */
+export function dice(start: number): Random {
+  let state = start >>> 0;
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state >>> 8;
+  };
+  return {
+    below: (bound) => next() % bound,
+    bytes: (size) => Uint8Array.from({ length: size }, () => next() & 0xff),
+  };
+}
 
 /** A value that tells key and index at every byte, none of them zero. */
 export function bytesFor(key: number, at: number, length: number): Uint8Array {
@@ -35,6 +49,10 @@ export class LogModel implements LogSource, ReclaimStore {
   readonly store: ReclaimStore = this;
   readonly rows = new Map<number, Row>();
   applied = 0;
+
+  get appliedIndex(): Index {
+    return this.applied as Index;
+  }
 
   apply(at: number, data: Uint8Array, file: FileNumber, offset: number): void {
     const key = new DataView(data.buffer, data.byteOffset).getUint16(0);
