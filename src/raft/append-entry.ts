@@ -1,7 +1,7 @@
 // The leader's append: gives entries their place and term, keeps count of uncommitted bytes, and acknowledges to itself once the
 // disk has them. Called when proposals arrive and when a leader begins its term.
 import { EMPTY } from "../base/bytes.ts";
-import { type Entry, EntryType, type Message, MessageType, newEntry, newMessage } from "./message.ts";
+import { type Entry, EntryType, MessageType, newEntry, newMessage } from "./message.ts";
 import type { Raft } from "./raft.ts";
 import { send } from "./send.ts";
 
@@ -36,25 +36,9 @@ export function appendEmpty(raft: Raft): boolean {
 
 /** The leader sends itself no MsgApp, but counts its own copy only when it is stable: this answer waits for the disk. */
 function acknowledgeToSelf(raft: Raft, index: number): void {
-  const waiting = lastSelfAcknowledgement(raft);
-  if (waiting !== undefined) {
-    waiting.index = index;
-    return;
-  }
   const message = newMessage(MessageType.MsgAppResp, raft.id);
   message.index = index;
   send(raft, message);
-}
-
-/**
- * An acknowledgement that waits and can be raised instead of a second one being made. Only in a group of one, where nobody is told
- * of the commits between, and only while no storage thread sees the list: there one per turn is the same as one per proposal.
- */
-function lastSelfAcknowledgement(raft: Raft): Message | undefined {
-  if (raft.asyncStorageWrites || raft.tracker.members.length !== 1) return undefined;
-  const last = raft.messagesAfterAppend.at(-1);
-  if (last === undefined || last.to !== raft.id || last.type !== MessageType.MsgAppResp) return undefined;
-  return last.term === raft.term ? last : undefined;
 }
 
 /**

@@ -20,8 +20,13 @@ import { abortLeaderTransfer, becomeFollower } from "./role.ts";
 import type { ProgressMap } from "./tracker/progress.ts";
 import { describeConfig, EMPTY_CONFIG, type TrackerConfig } from "./tracker/tracker.ts";
 
-/** A change that cannot be applied ends the process: it is committed, so the others have applied it. */
+/**
+ * A change that cannot be applied ends the process: it is committed, so the others have applied it. While a received snapshot waits for
+ * the disk, the configuration is the snapshot's already, and an entry still being applied lies before it: no effect (etcd's raft lacks
+ * this check; there a slow state machine would apply the old change on top of the new configuration).
+ */
 export function applyConfChange(raft: Raft, change: ConfChangeV2): ConfState {
+  if (raft.log.unstable.snapshot !== undefined) return raft.tracker.confState();
   const base = changeBase(raft, raft.tracker.config, raft.tracker.progress);
   const result = nextConfig(base, change);
   if (!result.ok) panic(raft.logger, result.problem);

@@ -15,7 +15,8 @@ export function handleReadIndexOnLeader(raft: Raft, message: Message): void {
     );
     return;
   }
-  if (raft.tracker.isSingleton) {
+  // The only voter need not be us: a leader that was removed or demoted, and has not stepped down, must ask (etcd does not).
+  if (raft.tracker.isSingleton && raft.tracker.config.voters.incoming[0] === raft.id) {
     answerRead(raft, message, raft.log.committed);
     return;
   }
