@@ -1,6 +1,6 @@
 // --config-file: YAML or JSON with etcd's keys. etcd reads it as JSON into Go structs, not strictly: unknown keys pass, durations are
 // integer nanoseconds, a value of the wrong kind is refused in Go's words. Called by src/config/parse.
-import { parseDocument } from "yaml";
+import { parseDocument, type Tags } from "yaml";
 import { byteOrder } from "../node/metrics-format.ts";
 import { experimentalFlag } from "./experimental-flags.ts";
 import { FLAG_BY_NAME, type FlagKind } from "./flag-table.ts";
@@ -17,6 +17,22 @@ export type FileResult =
     }
   | { readonly kind: "problem"; readonly problem: string }
   | { readonly kind: "exit"; readonly code: number; readonly stderr: string };
+
+/** Against files that grow without bound through aliases of aliases. */
+const ALIASES_MAX = 100;
+
+/** What Go's YAML library reads: YAML 1.1 (`yes` and `on` are true), without its dates and its numbers to the base of 60. */
+const YAML_OPTIONS = {
+  version: "1.1",
+  uniqueKeys: false,
+  intAsBigInt: true,
+  strict: false,
+  logLevel: "silent",
+  customTags: (tags: Tags): Tags =>
+    tags.filter(
+      (tag) => typeof tag === "string" || (!tag.tag.endsWith(":timestamp") && tag.format !== "TIME"),
+    ),
+} as const;
 
 type FileSource = { readFile(path: string): string };
 type GoType =
@@ -50,12 +66,21 @@ const IN_CONFIG_JSON: ReadonlySet<string> = new Set([
   ..."advertise-client-urls cors host-whitelist feature-gates".split(" "),
 ]);
 
-type Nested = { readonly struct: string; readonly keys: Readonly<Record<string, readonly [string, GoType]>> };
+/** Kinds that the file gives as one text, which is taken apart in the end. */
+const STRUCTURED: ReadonlySet<FlagKind> = new Set(["urls", "origins", "unique-strings", "gates"]);
+
+type Nested = {
+  readonly struct: string;
+  /** Go's name of the inner struct, which its errors show first. */
+  readonly type: string;
+  readonly keys: Readonly<Record<string, readonly [string, GoType]>>;
+};
 
 function security(side: "client" | "peer"): Nested {
   const prefix = side === "peer" ? "peer-" : "";
   return {
     struct: "configJSON",
+    type: "securityConfig",
     keys: {
       "cert-file": [`${prefix}cert-file`, "string"],
       "key-file": [`${prefix}key-file`, "string"],
@@ -81,6 +106,7 @@ const NESTED: ReadonlyMap<string, Nested> = new Map<string, Nested>([
     "socket-options",
     {
       struct: "Config",
+      type: "SocketOpts",
       keys: {
         "reuse-port": ["socket-reuse-port", "bool"],
         "reuse-address": ["socket-reuse-address", "bool"],
@@ -109,19 +135,20 @@ export function readConfigFile(
     const verb = error instanceof Error && "code" in error && error.code === "EISDIR" ? "read" : "open";
     return problem(`${verb} ${path}: ${goFileError(error)}`);
   }
-  const document = parseDocument(text, {
-    uniqueKeys: false,
-    intAsBigInt: true,
-    strict: false,
-    logLevel: "silent",
-  });
-  const first = document.errors[0];
+  const document = parseDocument(text, YAML_OPTIONS);
+  const first = document.errors.find((error) => error.code !== "MULTIPLE_DOCS");
   if (first !== undefined) {
     const line = first.linePos?.[0].line ?? 1;
     const words = first.message.split("\n")[0]!.replace(/ at line \d+, column \d+:?$/, "");
     return problem(`error converting YAML to JSON: yaml: line ${line}: ${words}`);
   }
-  const content: unknown = document.toJS({ mapAsMap: false, maxAliasCount: 100 });
+  let content: unknown;
+  try {
+    content = document.toJS({ mapAsMap: false, maxAliasCount: ALIASES_MAX });
+  } catch (error) {
+    const words = error instanceof Error ? error.message : String(error);
+    return problem(`error converting YAML to JSON: yaml: ${words}`);
+  }
   if (content === null || content === undefined) return new FileReader(values, experimental).finish();
   if (!isObject(content)) {
     const kind = typeof content === "bigint" ? "number" : jsonKind(content);
@@ -181,7 +208,7 @@ class FileReader {
     const converted = convert(value, type);
     if (converted === undefined)
       return unmarshalProblem(wrongKind(value, `configYAML.${struct}.${key}`, type));
-    if (type === "string" && flag.kind !== "string") this.#texts.set(key, String(converted));
+    if (type === "string" && STRUCTURED.has(flag.kind)) this.#texts.set(key, String(converted));
     else this.#values.put(key, converted);
     return undefined;
   }
@@ -205,7 +232,10 @@ class FileReader {
         : undefined;
       if (target === undefined || one === null || one === undefined) continue;
       const converted = convert(one, target[1]);
-      if (converted === undefined) return unmarshalProblem(wrongKind(one, `${path}.${name}`, target[1]));
+      if (converted === undefined) {
+        const field = `${nested.type}.${nested.struct}.${key}.${name}`;
+        return unmarshalProblem(wrongKind(one, field, target[1]));
+      }
       if (target[0] !== "") this.#values.put(target[0], converted);
       else if (Array.isArray(converted)) this.#clientAllowedCommonNames = converted;
     }
@@ -333,7 +363,9 @@ function wrongKind(value: unknown, field: string, type: string): string {
     const one: unknown = value.find((item) => typeof item !== "string");
     return `${typeof one === "bigint" ? "number" : jsonKind(one)} into Go struct field ${field} of type string`;
   }
-  const shown = numeric && type in INTEGER_RANGES ? ` ${String(value)}` : "";
+  // Beyond 64 bits Go has read a float and shows that.
+  const size = typeof value === "bigint" && value >= 2n ** 64n ? Number(value) : value;
+  const shown = numeric && type in INTEGER_RANGES ? ` ${String(size)}` : "";
   const kind = numeric ? "number" : jsonKind(value);
   return `${kind}${shown} into Go struct field ${field} of type ${type}`;
 }

@@ -82,5 +82,5 @@ function allFlags(): string[] {
 }
 
 function line(level: LogLine["level"], message: string, fields: LogLine["fields"]): LogLine {
-  return { level, caller: CALLER, message, fields };
+  return { level, caller: CALLER, message, fields, standard: true };
 }

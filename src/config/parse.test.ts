@@ -30,7 +30,7 @@ function configOf(given: Given): Extract<Outcome, { kind: "config" }>["config"] 
 function problemOf(given: Given): string {
   const outcome = run(given);
   if (outcome.kind === "printed") return `${outcome.exitCode} ${outcome.stderr.split("\n")[0]}`;
-  const lines = [...outcome.logged.early, ...outcome.logged.lines];
+  const lines = outcome.logged.lines;
   const last = lines.findLast((line) => line.fields?.["error"] !== undefined);
   const code = outcome.kind === "failed" ? outcome.exitCode : 0;
   return `${code} ${last === undefined ? lines.at(-1)?.message : String(last.fields?.["error"])}`;
@@ -39,7 +39,7 @@ function problemOf(given: Given): string {
 function messages(given: Given): string[] {
   const outcome = run(given);
   if (outcome.kind === "printed") return [];
-  return [...outcome.logged.early, ...outcome.logged.lines].map((line) => line.message);
+  return outcome.logged.lines.map((line) => line.message);
 }
 
 const REFUSED: readonly (readonly [string, string])[] = [

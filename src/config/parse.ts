@@ -22,12 +22,13 @@ export type LogLine = {
   readonly caller: string;
   readonly message: string;
   readonly fields: Fields | undefined;
+  /** For the default logger (stderr, JSON), even when another one is configured. */
+  readonly standard: boolean;
 };
 
-/** `early` goes to the default logger (stderr, JSON), `lines` to the configured one when `logging` is known. */
 export type Logged = {
-  readonly early: readonly LogLine[];
   readonly lines: readonly LogLine[];
+  /** Undefined while the flags for it were not read or were wrong: then the default holds. */
   readonly logging: LoggingOptions | undefined;
 };
 
@@ -75,9 +76,9 @@ class Attempt {
   readonly #sources: Sources;
   readonly #values: FlagValues;
   readonly #experimental: Map<string, string>;
-  readonly #early: LogLine[] = [];
   readonly #lines: LogLine[] = [];
   #logging: LoggingOptions | undefined = undefined;
+  #fromFile = false;
   #clientAllowedCommonNames: readonly string[] = [];
 
   constructor(sources: Sources, values: FlagValues, experimental: Map<string, string>) {
@@ -109,23 +110,26 @@ class Attempt {
   }
 
   fail(problem: string): Outcome {
-    this.#log("info", "Running: ", { args: this.#sources.args });
-    this.#log("warn", PARSE_FAILED, { error: problem });
-    if (problem === ADVERTISE_REQUIRED)
-      this.#log("warn", "advertise client URLs are not set", { error: problem });
+    // A file that fails leaves etcd with its default logger.
+    const standard = this.#fromFile;
+    this.#log("info", "Running: ", { args: this.#sources.args }, standard);
+    this.#log("warn", PARSE_FAILED, { error: problem }, standard);
+    if (problem === ADVERTISE_REQUIRED) {
+      this.#log("warn", "advertise client URLs are not set", { error: problem }, standard);
+    }
     return { kind: "failed", exitCode: 1, logged: this.#logged() };
   }
 
   #readFlags(): Outcome | undefined {
     const values = this.#values;
-    const result = readEnvironment(this.#sources.environment, values, this.#experimental, this.#early);
+    const result = readEnvironment(this.#sources.environment, values, this.#experimental, this.#lines);
     if (result.conflict) return { kind: "failed", exitCode: 1, logged: this.#logged() };
     if (result.problem !== undefined) return this.fail(result.problem);
     const twins = this.#applyTwins("");
     if (twins !== undefined) return twins;
     for (const name of ["raft-read-timeout", "raft-write-timeout"]) {
       if (values.millis(name) >= 5000) continue;
-      this.#early.push(logLine("info", `${name} increased to minimum value: 5s`, undefined));
+      this.#log("info", `${name} increased to minimum value: 5s`, undefined, true);
     }
     if (values.set.has("listen-client-urls") && !values.set.has("advertise-client-urls")) {
       values.put("advertise-client-urls", []);
@@ -141,6 +145,7 @@ class Attempt {
 
   #readFile(path: string): Outcome | undefined {
     // What the command line set is forgotten: the file alone counts.
+    this.#fromFile = true;
     const fresh = new FlagValues();
     this.#experimental.clear();
     const file = readConfigFile(path, this.#sources, fresh, this.#experimental);
@@ -167,13 +172,13 @@ class Attempt {
     }
     this.#logging = logging.value;
     const problem = validate(values, this.#warn);
-    if (path !== "") {
+    if (path !== "" && problem === undefined) {
       const message =
         "loaded server configuration, other configuration command line flags and environment variables " +
         "will be ignored if provided";
       this.#log("info", message, { path });
     }
-    this.#warnDeprecated(values);
+    if (path === "" || problem === undefined) this.#warnDeprecated(values);
     return problem === undefined ? undefined : this.fail(problem);
   }
 
@@ -193,7 +198,7 @@ class Attempt {
 
   #applyDefaults(values: FlagValues): void {
     const host = applyDefaultHost(values, this.#sources.defaultHost);
-    if (host !== undefined) this.#lines.push(logLine("info", host.message, host.fields));
+    if (host !== undefined) this.#log("info", host.message, host.fields);
     if (values.text("data-dir") !== "") return;
     const directory = `${values.text("name")}.etcd`;
     values.put("data-dir", directory);
@@ -210,17 +215,13 @@ class Attempt {
     this.#log("warn", message, fields);
   };
 
-  #log(level: LevelName, message: string, fields?: Fields): void {
-    this.#lines.push(logLine(level, message, fields));
+  #log(level: LevelName, message: string, fields?: Fields, standard = false): void {
+    this.#lines.push({ level, caller: CALLER, message, fields, standard });
   }
 
   #logged(): Logged {
-    return { early: this.#early, lines: this.#lines, logging: this.#logging };
+    return { lines: this.#lines, logging: this.#logging };
   }
-}
-
-function logLine(level: LevelName, message: string, fields: Fields | undefined): LogLine {
-  return { level, caller: CALLER, message, fields };
 }
 
 /** Four lines as etcd's: scripts take the first one apart. */

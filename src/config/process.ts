@@ -1,11 +1,11 @@
 // The configuration of this very process: prints, logs and ends it where src/config/parse says so. Called by main.ts, first thing.
 import { readFileSync } from "node:fs";
-import { createLogger, DEFAULT_LOGGING, type NodeLogger } from "../node/logger.ts";
+import { createLogger, DEFAULT_LOGGING, type LoggingOptions, type NodeLogger } from "../node/logger.ts";
 import type { Config } from "./config.ts";
 import { findDefaultHost } from "./default-host.ts";
 import { goFileError } from "./go-file-error.ts";
 import { quote } from "./go-values.ts";
-import { type LogLine, type Outcome, parseConfig, type Sources } from "./parse.ts";
+import { type LogLine, parseConfig, type Sources } from "./parse.ts";
 
 export type Configured = { readonly config: Config; readonly logger: NodeLogger };
 
@@ -23,19 +23,15 @@ export function configureProcess(args: readonly string[]): Configured {
     process.stderr.write(outcome.stderr);
     return process.exit(outcome.exitCode);
   }
-  const logger = openLogger(outcome);
-  replay(logger, outcome.logged.lines);
+  const standard = createLogger(DEFAULT_LOGGING, "main.ts");
+  const options = outcome.logged.logging;
+  const logger = options === undefined ? standard : openLogger(options, standard);
+  replay(outcome.logged.lines, logger, standard);
   if (outcome.kind === "config") return { config: outcome.config, logger };
-  logger.flushSync();
   return process.exit(outcome.exitCode);
 }
 
-function openLogger(outcome: Exclude<Outcome, { kind: "printed" }>): NodeLogger {
-  const standard = createLogger(DEFAULT_LOGGING, "config/process.ts");
-  replay(standard, outcome.logged.early);
-  const options = outcome.logged.logging;
-  if (options === undefined) return standard;
-  standard.flushSync();
+function openLogger(options: LoggingOptions, standard: NodeLogger): NodeLogger {
   try {
     return createLogger(options, "main.ts");
   } catch (error) {
@@ -47,6 +43,11 @@ function openLogger(outcome: Exclude<Outcome, { kind: "printed" }>): NodeLogger 
   }
 }
 
-function replay(logger: NodeLogger, lines: readonly LogLine[]): void {
-  for (const line of lines) logger.named(line.caller).write(line.level, line.message, line.fields);
+/** In order, though two loggers may share one stderr: each line is written before the next. */
+function replay(lines: readonly LogLine[], logger: NodeLogger, standard: NodeLogger): void {
+  for (const line of lines) {
+    const chosen = line.standard ? standard : logger;
+    chosen.named(line.caller).write(line.level, line.message, line.fields);
+    chosen.flushSync();
+  }
 }
