@@ -86,6 +86,7 @@ export class RunningCheckpoint implements Checkpoint {
     this.#chunks = rows.order.length;
     this.#lastUsed = this.#chunks === 0 ? 0 : rows.used[rows.order[this.#chunks - 1]!]!;
     compactor.holds++;
+    compactor.checkpoints++;
   }
 
   next(): Uint8Array | undefined {
@@ -117,6 +118,7 @@ export class RunningCheckpoint implements Checkpoint {
     if (!this.#holding) return;
     this.#holding = false;
     this.#compactor.holds--;
+    this.#compactor.checkpoints--;
   }
 
   #head(): Int32Array {

@@ -31,6 +31,8 @@ export class Compactor {
   finished = NEVER;
   /** How many hashes and checkpoints are under way. */
   holds = 0;
+  /** How many of them are checkpoints, which bear no relocation either. */
+  checkpoints = 0;
   readonly #tables: Tables;
   readonly #view: SlotView;
   readonly #queue: Job[] = [];

@@ -159,6 +159,10 @@ export class RowTable {
     return (this.word(slot, FILE) >>> 16) * TWO_32 + (this.word(slot, OFFSET) >>> 0);
   }
 
+  lengthOf(slot: Slot): number {
+    return this.word(slot, LENGTH) >>> 0;
+  }
+
   /** Create revision and version of a row that its words cannot hold. */
   wideOf(slot: Slot): WideRow {
     return this.#wide.get(this.#wideKey(slot))!;

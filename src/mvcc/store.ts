@@ -9,11 +9,14 @@ import { type Checkpoint, RunningCheckpoint } from "./checkpoint.ts";
 import { Compactor } from "./compactor.ts";
 import type { FileNumber, RangeCursor, ReadView, Slot, SlotList, ValueReader, WriteTxn } from "./contract.ts";
 import { NO_SLOT } from "./contract.ts";
+import { describeTables } from "./describe.ts";
 import { type HashJob, KnownHash, RunningHash } from "./hash-job.ts";
 import { NO_KEY } from "./key-arena.ts";
+import { NO_LEAF } from "./key-tree.ts";
 import type { KeyValueHash } from "./key-value-hash.ts";
 import type { Pin } from "./pins.ts";
 import { countRange, KeyCursor, walkRange } from "./ranges.ts";
+import { type Relocation, relocate, rowsInFiles } from "./reclaim.ts";
 import {
   CHUNK_BITS,
   CHUNK_MASK,
@@ -112,6 +115,49 @@ export class Store implements ReadView {
   checkpoint(): Checkpoint {
     assert(!this.#txn.isOpen, "no txn is open when a checkpoint begins");
     return new RunningCheckpoint(this.#tables, this.#compactor);
+  }
+
+  /** Whether a checkpoint is under way: relocate() must wait. */
+  get checkpointing(): boolean {
+    return this.#compactor.checkpoints > 0;
+  }
+
+  /**
+   * Appends the revisions whose values stand in `files`: keys ascending, of each key the newest first. Looks at about `rowsMax`
+   * revisions per call. Returns what to pass as `from` to go on, or undefined at the end.
+   */
+  rowsInFiles(
+    files: ReadonlySet<FileNumber>,
+    from: Uint8Array | undefined,
+    rowsMax: number,
+    out: SlotList,
+  ): Uint8Array | undefined {
+    return rowsInFiles(this.#tables, files, from, rowsMax, out);
+  }
+
+  /**
+   * Tells that the value of a revision was copied. False: the revision is gone, or stands elsewhere by now; the copy is garbage.
+   * Not while a checkpoint is under way, whose image would name both the old and the new file.
+   */
+  relocate(relocation: Relocation): boolean {
+    assert(!this.checkpointing, "nothing is relocated while a checkpoint is under way");
+    return relocate(this.#tables, relocation);
+  }
+
+  /** Calls back for each key alive with a lease, in key order: how the lessor finds its attachments again after a start. */
+  forEachLeased(callback: (key: Uint8Array, lease: LeaseId) => void): void {
+    const { arena, leases, rows, tree } = this.#tables;
+    tree.seekFirst();
+    for (let leaf = tree.leaf; leaf !== NO_LEAF; leaf = tree.nextLeaf(leaf)) {
+      const words = tree.leafWords(leaf);
+      const start = tree.leafStart(leaf);
+      for (let i = 0; i < tree.leafCount(leaf); i++) {
+        const id = words[start + i]!;
+        const newest = arena.newestAlive(id) as Slot;
+        const lease = newest === -1 ? 0 : rows.word(newest, LEASE);
+        if (lease !== 0) callback(arena.bytesOf(id), leases.ids[lease]!);
+      }
+    }
   }
 
   /** Revisions held, tombstones included. */
@@ -257,5 +303,13 @@ export class Store implements ReadView {
 
   valueLengthOf(slot: Slot): number {
     return this.#tables.rows.word(slot, LENGTH) >>> 0;
+  }
+
+  /** See describe.ts. */
+  describe(): string {
+    return describeTables(
+      this.#tables,
+      `compacted ${this.compactedRevision}, finished ${this.finishedCompaction}`,
+    );
   }
 }
