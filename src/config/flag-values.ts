@@ -119,7 +119,7 @@ function parseKind(flag: FlagDefinition, text: string, before: FlagValue | undef
       return value.ok ? value : unparsed("parse error");
     }
     case "urls":
-      return parseUrlFlag(text);
+      return parseUrlFlag(text, before);
     case "origins":
       return parseOrigins(text);
     case "strings":
@@ -147,8 +147,9 @@ function parseUint32(text: string): Parsed<number> {
   return unparsed(`strconv.ParseUint: parsing ${quote(text)}: ${problem}`);
 }
 
-function parseUrlFlag(text: string): Parsed<readonly EndpointUrl[]> {
-  if (text === "") return parsed([]);
+/** An empty text leaves the URLs as they are: etcd's flag only notes that it was set. */
+function parseUrlFlag(text: string, before: FlagValue | undefined): Parsed<FlagValue> {
+  if (text === "") return parsed(before ?? []);
   const urls = parseUrls(text.split(","));
   return urls.ok ? parsed(withoutDoubles(urls.value)) : urls;
 }

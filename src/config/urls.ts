@@ -80,7 +80,7 @@ function splitUrl(input: string): Parsed<SplitUrl> {
 
 function hostProblem(host: string): string | undefined {
   if (host.startsWith("[") && !host.includes("]")) return "missing ']' in host";
-  const port = host.startsWith("[") ? host.slice(host.lastIndexOf("]") + 1) : /:[^:]*$/.exec(host)?.[0];
+  const port = host.startsWith("[") ? host.slice(host.lastIndexOf("]") + 1) : /:.*$/.exec(host)?.[0];
   if (port !== undefined && port !== "" && !/^:\d*$/.test(port))
     return `invalid port ${quote(port)} after host`;
   return host.includes(" ") ? `invalid character " " in host name` : undefined;

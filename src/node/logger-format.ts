@@ -23,6 +23,7 @@ export function levelNumber(level: LevelName): number {
 export function parseLevel(text: string): LevelName | undefined {
   const lower = text.toLowerCase();
   if (lower === "") return "info";
+  if (lower === "warning") return "warn";
   return Object.hasOwn(ORDER, lower) ? (lower as LevelName) : undefined;
 }
 
