@@ -1,4 +1,5 @@
 // Reads values: a bounded cache of 64 KiB blocks over all files of the log, filled by pread, verified page by page when first touched.
+// A lone value costs the read of its pages; the second touch of a block, or a step on from the block before, reads it whole.
 // The appender writes straight into blocks of this cache, so the newest bytes are always served from memory. A view handed out is
 // valid until the next call. It must never hand out a byte whose checksum was not verified since it was read from disk.
 import { assert } from "../base/assert.ts";
@@ -26,6 +27,8 @@ export class BlockCache implements ValueReader {
   readonly #buffers: Uint8Array[] = [];
   readonly #owners: (LogFile | undefined)[] = [];
   readonly #blocks: number[] = [];
+  /** Bit sets of the pages of each slot that were read, and of those whose checksum was good. */
+  readonly #loaded: number[] = [];
   readonly #verified: number[] = [];
   readonly #pins: number[] = [];
   readonly #touched: number[] = [];
@@ -102,6 +105,7 @@ export class BlockCache implements ValueReader {
     file.ensureBlock(block);
     assert(file.slots[block] === -1, "the appender's block is not cached yet");
     const slot = this.#claim(file, block);
+    this.#loaded[slot] = ALL_PAGES;
     this.#verified[slot] = ALL_PAGES;
     this.#pins[slot] = 1;
     return slot;
@@ -113,6 +117,7 @@ export class BlockCache implements ValueReader {
     let slot = file.slots[block] ?? -1;
     if (have > 0) slot = this.#slotFor(file, block, 0, have);
     else if (slot < 0) slot = this.takeBlock(file, block);
+    this.#loaded[slot] = ALL_PAGES;
     this.#verified[slot] = ALL_PAGES;
     this.#pins[slot] = 1;
     return slot;
@@ -145,25 +150,34 @@ export class BlockCache implements ValueReader {
   /** The slot of a block in which the bytes [from, to) are verified. */
   #slotFor(file: LogFile, block: number, from: number, to: number): number {
     let slot = file.slots[block]!;
-    if (slot < 0) slot = this.#load(file, block);
     const first = from >>> PAGE_SHIFT;
     const last = (to - 1) >>> PAGE_SHIFT;
     const needed = ((2 << last) - 1) & ~((1 << first) - 1);
-    if ((this.#verified[slot]! & needed) !== needed) this.#verify(file, block, slot, first, last);
+    if (slot < 0 || (this.#verified[slot]! & needed) !== needed) {
+      slot = this.#load(file, block, slot, first, last);
+      this.#verify(file, block, slot, first, last);
+    }
     this.#touched[slot] = 1;
     return slot;
   }
 
-  #load(file: LogFile, block: number): number {
+  /** Sees to it that the pages [first, last] of a block are read. */
+  #load(file: LogFile, block: number, cached: number, first: number, last: number): number {
+    const needed = ((2 << last) - 1) & ~((1 << first) - 1);
+    if (cached >= 0 && (this.#loaded[cached]! & needed) === needed) return cached;
     this.#misses++;
-    const slot = this.#claim(file, block);
-    this.#verified[slot] = 0;
+    const whole = cached >= 0 || (block > 0 && file.slots[block - 1]! >= 0);
+    const slot = cached >= 0 ? cached : this.#claim(file, block);
+    const from = whole ? 0 : first * PAGE_BYTES;
     const position = block * BLOCK_BYTES;
-    const want = Math.min(BLOCK_BYTES, file.dataEnd - position);
-    const read = file.disk.readSync(this.#buffers[slot]!.subarray(0, want), position);
-    if (read < want) {
+    const to = Math.min(whole ? BLOCK_BYTES : (last + 1) * PAGE_BYTES, file.dataEnd - position);
+    // What was verified before is read anew with the rest, so it is verified anew.
+    this.#verified[slot] = 0;
+    this.#loaded[slot] = whole ? ALL_PAGES : needed;
+    const read = file.disk.readSync(this.#buffers[slot]!.subarray(from, to), position + from);
+    if (read < to - from) {
       this.#release(slot);
-      throw new CorruptionError(file.disk.path, position + read, "the file ends early");
+      throw new CorruptionError(file.disk.path, position + from + read, "the file ends early");
     }
     return slot;
   }
@@ -216,6 +230,7 @@ export class BlockCache implements ValueReader {
     const slot = this.#buffers.push(new Uint8Array(BLOCK_BYTES)) - 1;
     this.#owners.push(undefined);
     this.#blocks.push(0);
+    this.#loaded.push(0);
     this.#verified.push(0);
     this.#pins.push(0);
     this.#touched.push(0);

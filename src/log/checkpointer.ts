@@ -90,6 +90,7 @@ export class Checkpointer {
       }
       await disk.syncDirectory(directory);
     } catch (error) {
+      input.image.cancel();
       await disk.remove(path).catch(() => undefined);
       throw error;
     }

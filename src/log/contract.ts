@@ -58,10 +58,16 @@ export type CheckpointMeta = {
 };
 
 /**
- * `chunks` yields the image of the key index as of appliedIndex, however long it takes to be drained and whatever is written
- * meanwhile. A chunk may be reused once the next one is asked for; making one should take well under 2 ms.
+ * The image of the key index as of appliedIndex, however long it takes to be drained and whatever is written meanwhile: mvcc's
+ * Checkpoint. It is always drained or cancelled.
  */
-export type CheckpointInput = CheckpointMeta & { readonly chunks: Iterator<Uint8Array> };
+export interface ImageSource {
+  /** The next chunk, made in well under 2 ms, or undefined at the end. It may be reused once the next one is asked for. */
+  next(): Uint8Array | undefined;
+  cancel(): void;
+}
+
+export type CheckpointInput = CheckpointMeta & { readonly image: ImageSource };
 
 /** What reclaim needs of the store: mvcc's Store satisfies it. */
 export interface ReclaimStore {

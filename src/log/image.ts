@@ -61,8 +61,8 @@ export async function writeImage(
   await write(ImageKind.Head, concatBytes([head, input.confState]));
   await write(ImageKind.Tables, input.tables);
   let chunks = 0;
-  for (let next = input.chunks.next(); next.done !== true; next = input.chunks.next()) {
-    await write(ImageKind.Chunk, next.value);
+  for (let chunk = input.image.next(); chunk !== undefined; chunk = input.image.next()) {
+    await write(ImageKind.Chunk, chunk);
     chunks++;
   }
   const end = new Uint8Array(END_BYTES);

@@ -2,7 +2,14 @@
 // the image is all rows. It says what must be readable; it has nothing of mvcc but the shape that checkpoint and reclaim need.
 import { type Index, index, type Revision, revision, term } from "../base/brand.ts";
 import { concatBytes, copyBytes, equalBytes } from "../base/bytes.ts";
-import type { CheckpointInput, Entry, LogSource, ReclaimCursor, ReclaimStore } from "../log/contract.ts";
+import type {
+  CheckpointInput,
+  Entry,
+  ImageSource,
+  LogSource,
+  ReclaimCursor,
+  ReclaimStore,
+} from "../log/contract.ts";
 import type { Log } from "../log/log.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
 import type { Random } from "../ports/random.ts";
@@ -42,6 +49,26 @@ export function entryFor(at: number, key: number, length: number, inTerm = 1): E
     index: index(at),
     type: 0,
     data: concatBytes([head, bytesFor(key, at, length)]),
+  };
+}
+
+function imageOf(rows: readonly { readonly key: number; readonly row: Row }[]): ImageSource {
+  const bytes = new Uint8Array(ROW_BYTES);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  return {
+    next: () => {
+      const next = rows[at++];
+      if (next === undefined) return undefined;
+      const { key, row } = next;
+      [key, row.main, row.file, row.offset, row.length].forEach((n, i) => {
+        view.setFloat64(i * 8, n);
+      });
+      return bytes;
+    },
+    cancel: () => {
+      at = rows.length;
+    },
   };
 }
 
@@ -126,19 +153,8 @@ export class LogModel implements LogSource, ReclaimStore {
       appliedTerm: term(1),
       confState: Uint8Array.of(1, 2, 3),
       tables: Uint8Array.of(4, 5),
-      chunks: this.#chunks(rows),
+      image: imageOf(rows),
     };
-  }
-
-  *#chunks(rows: { key: number; row: Row }[]): Iterator<Uint8Array> {
-    const bytes = new Uint8Array(ROW_BYTES);
-    const view = new DataView(bytes.buffer);
-    for (const { key, row } of rows) {
-      [key, row.main, row.file, row.offset, row.length].forEach((n, i) => {
-        view.setFloat64(i * 8, n);
-      });
-      yield bytes;
-    }
   }
 
   #load(chunk: Uint8Array): void {
