@@ -9,7 +9,7 @@ const DIRECTORY_MODE = 0o700;
 /** IOV_MAX on Linux and macOS. */
 const CHUNKS_MAX = 1024;
 /** Zero-fill writes this much at a time, so that a flush of the log never queues long behind it. */
-const ALLOCATE_CHUNK_BYTES = 256 << 10;
+const ALLOCATE_CHUNK_BYTES = 1 << 20;
 const zeros: Uint8Array = new Uint8Array(ALLOCATE_CHUNK_BYTES);
 
 type Errno = NodeJS.ErrnoException;
@@ -161,6 +161,7 @@ class NodeFile implements DiskFile {
     for (let at = this.sizeSync(); at < size; ) {
       const chunk = zeros.subarray(0, Math.min(ALLOCATE_CHUNK_BYTES, size - at));
       await this.write([chunk], at);
+      await this.sync();
       at += chunk.length;
     }
     await this.sync();
