@@ -52,10 +52,10 @@ export type EtcdDataOptions = {
   /** Where the log is when it was kept apart (--wal-dir). */
   readonly walDirectory?: string;
   /**
-   * Tells who holds a lock on the file, if anybody. etcd holds one on its database as long as it runs (flock, which the Disk port
-   * does not know): without this function the caller must make sure that etcd is stopped.
+   * Takes a shared lock of bbolt's kind (flock) on the file, undefined when another process holds it. etcd holds one on its database
+   * as long as it runs; the Disk port does not know flock. Without this the caller must make sure that etcd is stopped.
    */
-  readonly lockedBy?: (path: string) => Promise<string | undefined>;
+  readonly lock?: (path: string) => Promise<{ unlock(): Promise<void> } | undefined>;
 };
 
 /** An opened directory. close() it when the rows were read. */
@@ -65,7 +65,10 @@ export type EtcdData = {
   readonly nodeId: bigint;
   readonly clusterId: bigint;
   readonly hardState: HardState;
-  /** Of the state at consistentIndex: the file's own, else built from its members, as etcd 3.7 does. */
+  /**
+   * At consistentIndex: built from the members in the file, as etcd 3.7 does at every start. The conf state that the meta bucket holds
+   * may be another cluster's, when the file was restored from a snapshot.
+   */
   readonly confState: ConfState;
   readonly tables: BackendTables;
   /** A new walk over all key rows, in revision order. */
@@ -95,20 +98,21 @@ export async function readEtcdDataDir(
 ): Promise<EtcdData> {
   const snapDirectory = `${directory}/member/snap`;
   const walDirectory = options.walDirectory ?? `${directory}/member/wal`;
-  await refuseInUse(`${snapDirectory}/db`, options);
   const open: DiskFile[] = [];
+  const database = `${snapDirectory}/db`;
+  const locked = (await disk.exists(database)) ? await lockOrRefuse(database, options) : undefined;
   const close = async (): Promise<void> => {
     for (const file of open.splice(0)) await file.close();
+    await locked?.unlock();
   };
   try {
     const wal = await openWal(disk, walDirectory, open);
     const log = readLog(wal, walDirectory, 0, 0, true);
     const snapshot = validSnapshots(log).at(-1) ?? { index: 0, term: 0 };
-    const database = await openDatabase(disk, snapDirectory, snapshot.index, open);
-    refuseNewer(database);
-    const start = snapshot;
-    const content = readLog(wal, walDirectory, start.index, start.term, false);
-    return { ...assemble(database, content, walDirectory), close };
+    const found = await openDatabase(disk, snapDirectory, snapshot.index, open);
+    refuseNewer(found);
+    const content = readLog(wal, walDirectory, snapshot.index, snapshot.term, false);
+    return { ...assemble(found, content, snapshot.index, walDirectory), close };
   } catch (error) {
     await close();
     if (error instanceof DiskError) {
@@ -122,13 +126,17 @@ export async function readEtcdDataDir(
   }
 }
 
-async function refuseInUse(path: string, options: EtcdDataOptions): Promise<void> {
-  const holder = await options.lockedBy?.(path);
-  if (holder === undefined) return;
+async function lockOrRefuse(
+  path: string,
+  options: EtcdDataOptions,
+): Promise<{ unlock(): Promise<void> } | undefined> {
+  if (options.lock === undefined) return undefined;
+  const locked = await options.lock(path);
+  if (locked !== undefined) return locked;
   throw new EtcdDataError(
     "in-use",
     path,
-    `${path} is locked by ${holder}: stop the etcd that runs on it, then start again`,
+    `${path} is locked by another process: stop the etcd that runs on it, then start again`,
   );
 }
 
@@ -228,13 +236,26 @@ function refuseNewer(database: Database): void {
   );
 }
 
-function assemble(database: Database, content: WalContent, walDirectory: string): Omit<EtcdData, "close"> {
+function assemble(
+  database: Database,
+  content: WalContent,
+  snapshotIndex: number,
+  walDirectory: string,
+): Omit<EtcdData, "close"> {
   const { tables } = database;
   const { metadata } = content;
   if (metadata === undefined)
     throw corrupt(walDirectory, 0, "the log has no record of the member and its cluster");
   const entries = content.entries.filter((entry) => entry.index > tables.consistentIndex);
   const last = content.entries.find((entry) => entry.index === tables.consistentIndex);
+  const end = content.entries.at(-1)?.index ?? snapshotIndex;
+  if (end < tables.consistentIndex) {
+    throw corrupt(
+      walDirectory,
+      0,
+      `the log ends at entry ${end}, but the database has entry ${tables.consistentIndex}`,
+    );
+  }
   const gap = entries[0] !== undefined && entries[0].index !== tables.consistentIndex + 1;
   if (gap)
     throw corrupt(
@@ -248,7 +269,7 @@ function assemble(database: Database, content: WalContent, walDirectory: string)
     clusterId: metadata.clusterId,
     // The commit index alone is not always flushed: what is applied was committed.
     hardState: { ...content.hardState, commit: Math.max(content.hardState.commit, tables.consistentIndex) },
-    confState: tables.confState ?? confStateOf(tables),
+    confState: confStateOf(tables),
     tables,
     keys: () => new KeyCursor(database.file),
     entries,
