@@ -221,7 +221,7 @@ export function commandTree(spec: CommandSpec, options: RootOptions = {}): Comma
       const root = must(command.parent, "help stands below the root");
       const found = root.find(path);
       if (found.error === undefined) return output.out(helpText(found.command));
-      output.err(`Unknown help topic [${path.map((p) => `\`${p}\``).join(" ")}]\n${usageText(root)}`);
+      output.err(`Unknown help topic [${path.map((p) => `\`${p}\``).join(" ")}]\n${usageText(root, false)}`);
     },
   };
   const grouped = options.helpGroup === undefined ? help : { ...help, group: options.helpGroup };

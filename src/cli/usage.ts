@@ -38,9 +38,12 @@ function commandsBlock(command: Command): string {
   return `${text}\n\nAdditional Commands:${commandLines(command, (child) => child.spec.group === undefined)}`;
 }
 
-/** cobra's UsageString. */
-export function usageText(command: Command): string {
+/** cobra's UsageString. `helpFlag` false: as cobra shows a command that it has not prepared to run. */
+export function usageText(command: Command, helpFlag = true): string {
   const { spec } = command;
+  const localFlags = helpFlag
+    ? command.localFlags
+    : command.localFlags.filter((flag) => flag.spec.name !== "help");
   const parents = command.commands.some((child) => child.available);
   let text = "Usage:";
   if (command.runnable) text += `\n  ${useLine(command)}`;
@@ -48,7 +51,7 @@ export function usageText(command: Command): string {
   if (spec.aliases !== undefined) text += `\n\nAliases:\n  ${[command.name, ...spec.aliases].join(", ")}`;
   if (spec.example !== undefined) text += `\n\nExamples:\n${spec.example}`;
   if (parents) text += commandsBlock(command);
-  if (visible(command.localFlags)) text += `\n\nFlags:\n${flagUsages(command.localFlags).trimEnd()}`;
+  if (visible(localFlags)) text += `\n\nFlags:\n${flagUsages(localFlags).trimEnd()}`;
   if (visible(command.inheritedFlags)) {
     text += `\n\nGlobal Flags:\n${flagUsages(command.inheritedFlags).trimEnd()}`;
   }

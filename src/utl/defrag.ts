@@ -1,0 +1,48 @@
+// `etcdutl defrag`: writes the database of a directory anew, compact, and puts it in the old one's place. For data directories of
+// etcd's that no etcd runs on; Cairn's own never need it.
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { ExitError, type Invocation } from "../cli/command.ts";
+import { formatDuration } from "../cli/duration.ts";
+import { consoleLog } from "./console-log.ts";
+import { copyBuckets } from "./copy-buckets.ts";
+import { openDatabase, replaceDatabase, withDatabase } from "./database.ts";
+import { ExitCode, fileCall } from "./exit.ts";
+import { humanBytes } from "./humanize.ts";
+
+const CALLER = "utl/defrag.ts";
+
+export async function defrag({ flags, output }: Invocation): Promise<void> {
+  const directory = flags.string("data-dir");
+  const path = join(directory, "member", "snap", "db");
+  try {
+    await defragFile(path, flags.durationMillis("timeout"), output);
+  } catch (error) {
+    if (!(error instanceof ExitError) || error.code !== ExitCode.Error) throw error;
+    throw new ExitError(ExitCode.Error, `Failed to defragment etcd data[${directory}] (${error.message})`);
+  }
+}
+
+async function defragFile(path: string, timeoutMillis: number, output: Invocation["output"]): Promise<void> {
+  fileCall("stat", path, () => statSync(path));
+  const log = consoleLog(output);
+  const database = await openDatabase(path, "exclusive", timeoutMillis, ExitCode.Panic);
+  await withDatabase(database, ({ file }) => {
+    const started = process.hrtime.bigint();
+    const before = file.size;
+    log("info", CALLER, "defragmenting", {
+      path,
+      "current-db-size-bytes": before,
+      "current-db-size": humanBytes(before),
+    });
+    replaceDatabase(path, copyBuckets(file));
+    const after = statSync(path).size;
+    log("info", CALLER, "finished defragmenting directory", {
+      path,
+      "current-db-size-bytes-diff": after - before,
+      "current-db-size-bytes": after,
+      "current-db-size": humanBytes(after),
+      took: formatDuration(process.hrtime.bigint() - started),
+    });
+  });
+}
