@@ -246,6 +246,46 @@ test("a file replaces flags and environment", () => {
   assert.equal(config.featureGates.enabled("LeaseCheckpoint"), false);
 });
 
+test("the file that k3s writes is accepted whole, with the keys of 3.6", () => {
+  const file = [
+    "advertise-client-urls: https://10.0.0.5:2379",
+    "client-transport-security: {cert-file: s.crt, key-file: s.key, client-cert-auth: true, trusted-ca-file: ca.crt}",
+    "data-dir: /var/lib/rancher/k3s/server/db/etcd",
+    "election-timeout: 5000",
+    "experimental-initial-corrupt-check: true",
+    "experimental-watch-progress-notify-interval: 5000000000",
+    "heartbeat-interval: 500",
+    "initial-advertise-peer-urls: https://10.0.0.5:2380",
+    "initial-cluster: n1=https://10.0.0.5:2380",
+    "initial-cluster-state: new",
+    "listen-client-http-urls: https://127.0.0.1:2382",
+    "listen-client-urls: https://127.0.0.1:2379,https://10.0.0.5:2379",
+    "listen-metrics-urls: http://127.0.0.1:2381",
+    "listen-peer-urls: https://127.0.0.1:2380,https://10.0.0.5:2380",
+    "log-outputs:",
+    "- stderr",
+    "logger: zap",
+    "name: n1",
+    "peer-transport-security: {cert-file: p.crt, key-file: p.key, client-cert-auth: true, trusted-ca-file: p-ca.crt}",
+    "snapshot-count: 10000",
+  ].join("\n");
+  const config = configOf({ args: "--config-file /x", file });
+  assert.equal(config.watchProgressNotifyIntervalMillis, 5000);
+  assert.equal(config.featureGates.enabled("InitialCorruptCheck"), true);
+  assert.equal(config.listenClientHttpUrls[0]?.text, "https://127.0.0.1:2382");
+  assert.equal(config.peerTls.trustedCaFile, "p-ca.crt");
+});
+
+test("a second document, YAML 1.1 truth and an alias are read as Go's library reads them", () => {
+  const config = configOf({
+    args: "--config-file c",
+    file: "name: &n x\npre-vote: off\ninitial-cluster-token: *n\n---\nname: y",
+  });
+  assert.equal(config.name, "x");
+  assert.equal(config.preVote, false);
+  assert.equal(config.initialClusterToken, "x");
+});
+
 const REFUSED_FILES: readonly (readonly [string, string])[] = [
   [
     "heartbeat-interval: abc",

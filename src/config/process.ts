@@ -25,18 +25,22 @@ export function configureProcess(args: readonly string[]): Configured {
   }
   const standard = createLogger(DEFAULT_LOGGING, "main.ts");
   const options = outcome.logged.logging;
-  const logger = options === undefined ? standard : openLogger(options, standard);
+  const logger = options === undefined ? standard : openLogger(options, standard, args);
   replay(outcome.logged.lines, logger, standard);
+  // Whoever ends the process later, no line is lost.
+  process.on("exit", () => logger.flushSync());
   if (outcome.kind === "config") return { config: outcome.config, logger };
   return process.exit(outcome.exitCode);
 }
 
-function openLogger(options: LoggingOptions, standard: NodeLogger): NodeLogger {
+function openLogger(options: LoggingOptions, standard: NodeLogger, args: readonly string[]): NodeLogger {
   try {
     return createLogger(options, "main.ts");
   } catch (error) {
-    const path = error instanceof Error && "path" in error ? String(error.path) : "";
-    const reason = `open sink ${quote(path)}: open ${path}: ${goFileError(error)}`;
+    const path = error instanceof Error && "path" in error ? String(error.path) : undefined;
+    const words = goFileError(error);
+    const reason = path === undefined ? words : `open sink ${quote(path)}: open ${path}: ${words}`;
+    standard.info("Running: ", { args });
     standard.warn("failed to verify flags", { error: reason });
     standard.flushSync();
     return process.exit(1);

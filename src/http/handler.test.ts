@@ -2,7 +2,7 @@
 // server on a loopback port, a member made of constants. Expected answers were taken from the real binary with curl.
 import assert from "node:assert/strict";
 import { type IncomingHttpHeaders, type RequestOptions, request, type Server } from "node:http";
-import { createServer as createTcpServer } from "node:net";
+import { connect, createServer as createTcpServer } from "node:net";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { errors } from "../base/errors.ts";
@@ -271,4 +271,29 @@ test("a socket that another listener accepted can be handed over with the bytes 
   const answer = await ask("/version", {}, address.port);
   front.close();
   assert.equal(answer.status, 200);
+});
+
+test("a handed-over connection that never ends its header is closed", async () => {
+  const limits = { headerTimeoutMillis: 20, checkIntervalMillis: 10 };
+  const server = createHttpServer(createMetricsHandler(options), limits);
+  const front = createTcpServer((socket) => server.emit("connection", socket));
+  await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
+  const address = front.address();
+  assert(typeof address === "object" && address !== null);
+  const client = connect(address.port, "127.0.0.1");
+  client.write("GET / HT");
+  client.resume();
+  await new Promise((resolve) => client.on("close", resolve));
+  front.close();
+});
+
+test("bytes that are no request are refused as Go refuses them", async () => {
+  const client = connect(clientPort, "127.0.0.1");
+  client.end("FOO\r\n\r\n");
+  let text = "";
+  client.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  await new Promise((resolve) => client.on("close", resolve));
+  assert.match(text, /^HTTP\/1\.1 400 Bad Request\r\n.*\r\n\r\n400 Bad Request$/s);
 });

@@ -1,6 +1,6 @@
 // Where log lines go: a file descriptor, a file, a rotated file, or the journal. Lines are kept for one turn and written together;
 // what a slow pipe does not take is bounded, counted and said. Owned by src/node/logger; nothing here may throw into a caller.
-import { closeSync, fstatSync, mkdirSync, openSync, write, writeSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, write, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { backupName, type RotationConfig, rotateFile } from "./logger-rotation.ts";
 
@@ -8,6 +8,7 @@ import { backupName, type RotationConfig, rotateFile } from "./logger-rotation.t
 const PENDING_BYTES_MAX = 8 * 1024 * 1024;
 /** How long a flush at the end of the process waits for a pipe that takes nothing. */
 const FINAL_FLUSH_MILLIS_MAX = 2000;
+const JOURNAL_SOCKET = "/run/systemd/journal/socket";
 /** Pause before the next try when the output says EAGAIN. */
 const RETRY_MILLIS = 5;
 
@@ -130,7 +131,10 @@ export class DescriptorSink implements LogSink {
   }
 }
 
-/** Prefixes each line with the priority that systemd's journal reads from a unit's stderr: `<6>` info, `<4>` warning … */
+/**
+ * Prefixes each line with the priority that systemd's journal reads from a unit's stderr: `<6>` info, `<4>` warning … The journal's
+ * own socket takes datagrams, which Node cannot send; etcd's fallback is stderr too.
+ */
 export class JournalSink implements LogSink {
   readonly #below: LogSink;
   constructor(below: LogSink) {
@@ -174,6 +178,10 @@ export function openSink(target: string, rotation: RotationConfig | undefined): 
     case "stdout":
       return new DescriptorSink(1);
     case "systemd/journal":
+      if (!existsSync(JOURNAL_SOCKET)) {
+        const reason = `dial unixgram ${JOURNAL_SOCKET}: connect: no such file or directory`;
+        throw new Error(`can't find journal (${reason})`);
+      }
       return new JournalSink(new DescriptorSink(2));
     case "/dev/null":
       return { write() {}, flushSync() {}, close() {} };
