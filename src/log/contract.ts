@@ -69,15 +69,25 @@ export interface ImageSource {
 
 export type CheckpointInput = CheckpointMeta & { readonly image: ImageSource };
 
-/** What reclaim needs of the store: mvcc's Store satisfies it. */
+/** What reclaim needs of the store. */
 export interface ReclaimStore {
   /** Bytes of the values in this file that some kept revision still shows. */
   liveBytesOf(file: FileNumber): number;
   /** The rows whose values stand in `files`, in key order, in bites; survives writes and compaction between bites. */
   rowsInFiles(files: ReadonlySet<FileNumber>): ReclaimCursor;
-  /** The value of revision (main, sub) stands elsewhere now. Does nothing when that revision was compacted meanwhile. */
-  relocate(main: Revision, sub: number, file: FileNumber, offset: number): void;
+  /** A value stands elsewhere now. Does nothing when its revision was compacted, or moved, meanwhile. */
+  relocate(relocation: Relocation): void;
 }
+
+/** The revision (main, sub), where its value stood, and where its copy stands. */
+export type Relocation = {
+  readonly main: Revision;
+  readonly sub: number;
+  readonly fromFile: FileNumber;
+  readonly fromOffset: number;
+  readonly toFile: FileNumber;
+  readonly toOffset: number;
+};
 
 export interface ReclaimCursor {
   /** Looks at up to `max` rows and tells `visit` of those in the files; false = at the end. */

@@ -65,6 +65,8 @@ export function chooseVictims(
 class Moves {
   readonly mains = new Float64Array(MOVES_MAX);
   readonly subs = new Uint32Array(MOVES_MAX);
+  readonly fromFiles = new Float64Array(MOVES_MAX);
+  readonly fromOffsets = new Uint32Array(MOVES_MAX);
   readonly files = new Float64Array(MOVES_MAX);
   readonly offsets = new Uint32Array(MOVES_MAX);
   length = 0;
@@ -110,6 +112,8 @@ async function fillRuns(
     const at = moves.length++;
     moves.mains[at] = main;
     moves.subs[at] = sub;
+    moves.fromFiles[at] = file;
+    moves.fromOffsets[at] = offset;
     moves.files[at] = place.file;
     moves.offsets[at] = place.offset;
   };
@@ -129,12 +133,14 @@ async function fillRuns(
 async function relocateAll(moves: Moves, store: ReclaimStore, clock: Clock): Promise<void> {
   let sliceBegan = clock.now();
   for (let i = 0; i < moves.length; i++) {
-    store.relocate(
-      moves.mains[i]! as Revision,
-      moves.subs[i]!,
-      moves.files[i]! as FileNumber,
-      moves.offsets[i]!,
-    );
+    store.relocate({
+      main: moves.mains[i]! as Revision,
+      sub: moves.subs[i]!,
+      fromFile: moves.fromFiles[i]! as FileNumber,
+      fromOffset: moves.fromOffsets[i]!,
+      toFile: moves.files[i]! as FileNumber,
+      toOffset: moves.offsets[i]!,
+    });
     if (i % BITE_ROWS === 0 && clock.now() - sliceBegan >= SLICE_MILLIS_MAX) {
       await clock.yield();
       sliceBegan = clock.now();

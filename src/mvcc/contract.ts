@@ -54,7 +54,8 @@ export interface ReadView extends SlotView {
   cursor(key: Uint8Array, end: RangeEnd, at: Revision): RangeCursor;
   /**
    * Appends up to `max` whole revisions' slots with main ≥ `from` in revision order (tombstones too), never splitting one main
-   * revision. Returns the first main revision not covered (current + 1 at the end). `from` must be > compactedRevision.
+   * revision. Returns the first main revision not covered (current + 1 at the end). At the compacted revision and below it gives what
+   * is left there, as etcd's backend does: a watch may start at that revision, and a backup takes everything.
    */
   revisionsSince(from: Revision, max: number, out: SlotList): Revision;
   /** The slot of the same key just before `slot` in the same generation or NO_SLOT: what prev_kv shows. */

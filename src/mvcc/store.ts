@@ -226,9 +226,24 @@ export class Store implements ReadView {
     return new KeyCursor(this.#tables, key, after, at);
   }
 
+  /**
+   * Until it is released no row is dropped and no slot changes its meaning, so that all rows can be walked in bites (a backup).
+   * Compaction waits for it: hold it no longer than the walk takes.
+   */
+  hold(): Pin {
+    const compactor = this.#compactor;
+    let held = true;
+    compactor.holds++;
+    return {
+      release() {
+        if (held) compactor.holds--;
+        held = false;
+      },
+    };
+  }
+
   revisionsSince(from: Revision, max: number, out: SlotList): Revision {
     const { rows, current } = this.#tables;
-    assert(from > this.#compactor.compacted, "revisions are read above the compacted one");
     let position = rows.seek(from, 0);
     let left = max;
     let main = -1;

@@ -1,6 +1,6 @@
 // A deliberately dumb store on top of a real Log, for tests of the log: every entry puts one key, a Map knows where each value stands,
 // the image is all rows. It says what must be readable; it has nothing of mvcc but the shape that checkpoint and reclaim need.
-import { type Index, index, type Revision, revision, term } from "../base/brand.ts";
+import { type Index, index, revision, term } from "../base/brand.ts";
 import { concatBytes, copyBytes, equalBytes } from "../base/bytes.ts";
 import type {
   CheckpointInput,
@@ -9,6 +9,7 @@ import type {
   LogSource,
   ReclaimCursor,
   ReclaimStore,
+  Relocation,
 } from "../log/contract.ts";
 import type { Log } from "../log/log.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
@@ -138,7 +139,7 @@ export class LogModel implements LogSource, ReclaimStore {
     };
   }
 
-  relocate(main: Revision, _sub: number, file: FileNumber, offset: number): void {
+  relocate({ main, toFile: file, toOffset: offset }: Relocation): void {
     for (const row of this.rows.values()) {
       if (row.main !== main) continue;
       row.file = file;

@@ -1,0 +1,27 @@
+// The quota: what a request may cost before it is let in (service) and again when it is applied, with etcd's own estimates. It
+// counts live bytes, not a file's size: deleting and compacting makes room at once.
+import type { TxnRequest } from "../wire/generated/etcdserverpb.ts";
+
+const KEY_OVERHEAD_BYTES = 256;
+const LEASE_OVERHEAD_BYTES = 64;
+
+export function costOfPut(keyBytes: number, valueBytes: number): number {
+  return KEY_OVERHEAD_BYTES + keyBytes + valueBytes;
+}
+
+export const COST_OF_LEASE: number = LEASE_OVERHEAD_BYTES;
+
+/** The dearer branch; deletes and ranges are free, so a txn of them passes when there is no space. */
+export function costOfTxn(request: TxnRequest): number {
+  return Math.max(costOfBranch(request.success), costOfBranch(request.failure));
+}
+
+function costOfBranch(ops: TxnRequest["success"]): number {
+  let cost = 0;
+  for (const op of ops) {
+    if (op.request?.case === "requestPut")
+      cost += costOfPut(op.request.value.key.length, op.request.value.value.length);
+    else if (op.request?.case === "requestTxn") cost += costOfTxn(op.request.value);
+  }
+  return cost;
+}

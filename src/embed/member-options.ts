@@ -1,0 +1,47 @@
+// Config → MemberOptions: the part of the configuration that one member's inside needs.
+import { SERVER_VERSION } from "../base/version.ts";
+import type { Config } from "../config/config.ts";
+import type { AutoCompaction } from "../member/compactor.ts";
+import type { MemberOptions } from "../member/options.ts";
+
+/** etcd's defaults for what is 0 in the configuration. */
+const COMPACTION_BATCH_DEFAULT = 1000;
+const WATCH_PROGRESS_MILLIS_DEFAULT = 600_000;
+
+export function memberOptions(config: Config): MemberOptions {
+  return {
+    name: config.name,
+    dataDirectory: config.dataDir,
+    clusterToken: config.initialClusterToken,
+    peerUrls: config.advertisePeerUrls.map((url) => url.text),
+    clientUrls: config.advertiseClientUrls.map((url) => url.text),
+    heartbeatMillis: config.heartbeatIntervalMillis,
+    electionMillis: config.electionTimeoutMillis,
+    preVote: config.preVote,
+    quotaBytes: config.quotaBackendBytes,
+    requestBytesMax: config.requestBytesMax,
+    txnOpsMax: config.txnOpsMax,
+    learnersMax: config.learnersMax,
+    autoCompaction: autoCompaction(config),
+    compactionBatchLimit:
+      config.compactionBatchLimit > 0 ? config.compactionBatchLimit : COMPACTION_BATCH_DEFAULT,
+    watchProgressMillis:
+      config.watchProgressNotifyIntervalMillis > 0
+        ? Math.max(100, config.watchProgressNotifyIntervalMillis)
+        : WATCH_PROGRESS_MILLIS_DEFAULT,
+    catchUpEntries: config.snapshotCatchupEntries,
+    warningApplyMillis: config.warningApplyDurationMillis,
+    serverVersion: SERVER_VERSION,
+  };
+}
+
+function autoCompaction({ autoCompaction: mode }: Config): AutoCompaction | undefined {
+  switch (mode.mode) {
+    case "off":
+      return undefined;
+    case "periodic":
+      return { mode: "periodic", periodMillis: mode.retentionMillis };
+    case "revision":
+      return { mode: "revision", retention: mode.retentionRevisions };
+  }
+}

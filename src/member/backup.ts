@@ -1,0 +1,192 @@
+// A backup: the member's whole state as an etcd database file (bbolt), made on the fly from the index and the log. Two walks over the
+// rows, one for sizes and one for bytes, in bites between other work; compaction waits for the backup, writes do not.
+import { allocate, compareBytes, EMPTY, latin1FromBytes } from "../base/bytes.ts";
+import { crc32c } from "../base/crc32c.ts";
+import type { BucketSource, RowCursor } from "../bbolt/rows.ts";
+import { BoltWriter } from "../bbolt/writer.ts";
+import { type BackendTables, BucketName, MetaKey } from "../etcdfile/backend.ts";
+import { backendBuckets } from "../etcdfile/backend-writer.ts";
+import { REVISION_BYTES, TOMBSTONE_REVISION_BYTES, writeRevision } from "../etcdfile/key-row.ts";
+import type { Slot, SlotList, ValueReader } from "../mvcc/contract.ts";
+import type { HashJob } from "../mvcc/hash-job.ts";
+import { KeyValueForm, keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
+import type { KeyValueHash } from "../mvcc/key-value-hash.ts";
+import { newSlotList } from "../mvcc/slot-list.ts";
+import type { Store } from "../mvcc/store.ts";
+import type { Member } from "./member.ts";
+
+/** Rows fetched from the revision table at a time. */
+const ROWS_PER_FETCH = 1024;
+
+export type Backup = {
+  readonly writer: BoltWriter;
+  /** `X.Y.0`, as every message of the Snapshot RPC repeats it. */
+  readonly storageVersion: string;
+  release(): void;
+};
+
+/** The state as of now. Whoever asks releases it, whatever happens. */
+export function openBackup(member: Member): Backup {
+  const { store, reader } = member;
+  const hold = store.hold();
+  const until = store.currentRevision;
+  const buckets = backendBuckets(backendTables(member), () => new StoreRows(store, reader, until));
+  return {
+    writer: new BoltWriter(buckets),
+    storageVersion: member.membership.version ?? "",
+    release: () => hold.release(),
+  };
+}
+
+function backendTables(member: Member): BackendTables {
+  const { membership, lessor, applyContext, raft, store } = member;
+  const { autoLeave } = raft.confState;
+  const [voters, learners] = [[...raft.confState.voters], [...raft.confState.learners]];
+  const [votersOutgoing, learnersNext] = [
+    [...raft.confState.votersOutgoing],
+    [...raft.confState.learnersNext],
+  ];
+  return {
+    consistentIndex: raft.appliedIndex,
+    term: raft.appliedTerm,
+    confState: { voters, learners, votersOutgoing, learnersNext, autoLeave },
+    scheduledCompactRevision: store.scheduledCompaction === 0 ? undefined : store.scheduledCompaction,
+    finishedCompactRevision: store.finishedCompaction === 0 ? undefined : store.finishedCompaction,
+    storageVersion: membership.version,
+    clusterVersion: membership.version,
+    downgrade: membership.downgrade.enabled ? membership.downgrade : undefined,
+    members: membership.members(),
+    removed: membership.removed,
+    leases: lessor.leases().map(({ id, ttl, remainingTtl }) => ({ id, ttl, remainingTtl })),
+    alarms: applyContext.alarms.get(0).map(({ memberId, alarm }) => ({ memberId, alarm })),
+    authEnabled: false,
+    authRevision: 0,
+    users: [],
+    roles: [],
+  };
+}
+
+/** The key bucket: every row up to a revision, in revision order. */
+class StoreRows implements RowCursor {
+  keyLength = 0;
+  valueLength = 0;
+  readonly #store: Store;
+  readonly #reader: ValueReader;
+  readonly #until: number;
+  readonly #rows: SlotList = newSlotList(ROWS_PER_FETCH);
+  #next = 0;
+  #from = 0;
+  #slot = 0 as Slot;
+
+  constructor(store: Store, reader: ValueReader, until: number) {
+    this.#store = store;
+    this.#reader = reader;
+    this.#until = until;
+  }
+
+  next(): boolean {
+    const store = this.#store;
+    if (this.#next === this.#rows.length && !this.#fetch()) return false;
+    const slot = this.#rows.slots[this.#next++] as Slot;
+    if (store.mainOf(slot) > this.#until) return false;
+    this.#slot = slot;
+    this.keyLength = store.isTombstone(slot) ? TOMBSTONE_REVISION_BYTES : REVISION_BYTES;
+    this.valueLength = keyValueSize(store, slot, KeyValueForm.Stored);
+    return true;
+  }
+
+  copyKey(into: Uint8Array, at: number): void {
+    const store = this.#store;
+    writeRevision(store.mainOf(this.#slot), store.subOf(this.#slot), store.isTombstone(this.#slot), into, at);
+  }
+
+  copyValue(into: Uint8Array, at: number): void {
+    writeKeyValue(this.#store, this.#slot, KeyValueForm.Stored, this.#reader, into, at);
+  }
+
+  #fetch(): boolean {
+    if (this.#from > this.#until) return false;
+    this.#rows.length = 0;
+    this.#next = 0;
+    this.#from = this.#store.revisionsSince(this.#from as never, ROWS_PER_FETCH, this.#rows);
+    return this.#rows.length > 0;
+  }
+}
+
+/**
+ * etcd's Hash(): CRC-32C over every bucket in order of its name, then each key and value; not over what differs between equal members.
+ * The old call is for tests alone; HashKV is what members compare.
+ */
+export class BackendHash implements HashJob {
+  result: KeyValueHash | undefined = undefined;
+  readonly #hold: { release(): void };
+  readonly #buckets: readonly BucketSource[];
+  readonly #revision: number;
+  #cursor: RowCursor | undefined;
+  #bucket = 0;
+  #crc = 0;
+
+  constructor(member: Member) {
+    const { store, reader } = member;
+    this.#hold = store.hold();
+    this.#revision = store.currentRevision;
+    const until = this.#revision;
+    this.#buckets = [
+      ...backendBuckets(backendTables(member), () => new StoreRows(store, reader, until)),
+    ].sort((a, b) => compareBytes(a.name, b.name));
+  }
+
+  step(rowsMax: number): boolean {
+    for (let left = rowsMax; left > 0 && this.result === undefined; left--) this.#row();
+    return this.result !== undefined;
+  }
+
+  cancel(): void {
+    this.#hold.release();
+  }
+
+  #row(): void {
+    const bucket = this.#buckets[this.#bucket];
+    if (bucket === undefined) {
+      this.result = { hash: this.#crc, compactRevision: 0 as never, revision: this.#revision as never };
+      this.#hold.release();
+      return;
+    }
+    if (this.#cursor === undefined) {
+      this.#cursor = bucket.rows();
+      this.#crc = crc32c(bucket.name, this.#crc);
+    }
+    const cursor = this.#cursor;
+    if (!cursor.next()) {
+      this.#cursor = undefined;
+      this.#bucket++;
+      return;
+    }
+    const bytes = allocate(cursor.keyLength + cursor.valueLength);
+    cursor.copyKey(bytes, 0);
+    if (latin1FromBytes(bucket.name) === BucketName.Meta && isLocalMeta(bytes.subarray(0, cursor.keyLength)))
+      return;
+    cursor.copyValue(bytes, cursor.keyLength);
+    this.#crc = crc32c(bytes, this.#crc);
+  }
+}
+
+function isLocalMeta(key: Uint8Array): boolean {
+  const name = latin1FromBytes(key);
+  return name === MetaKey.ConsistentIndex || name === MetaKey.Term || name === MetaKey.StorageVersion;
+}
+
+/** For tests and tools: the whole file at once. */
+export function backupBytes(member: Member): Uint8Array {
+  const backup = openBackup(member);
+  const { writer } = backup;
+  while (!writer.plan(Number.MAX_SAFE_INTEGER));
+  const out = writer.fileBytes === 0 ? EMPTY : new Uint8Array(writer.fileBytes);
+  let at = 0;
+  for (let chunk = writer.next(); chunk !== undefined; chunk = writer.next()) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  backup.release();
+  return out;
+}

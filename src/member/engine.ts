@@ -1,0 +1,27 @@
+// What the member asks of the replicated log beneath it: entries in, committed entries out, in order, and proof of what is newest.
+// Raft with our own log is one engine (raft-engine.ts); another may keep the log elsewhere. The services know this page only.
+import type { MemberId } from "../base/brand.ts";
+import type { EtcdError } from "../base/errors.ts";
+import type { Entry } from "../log/contract.ts";
+
+export interface EngineEvents {
+  /** Committed entries, in order, each once. When it returns they are applied, and events and replies are on their way. */
+  committed(entries: readonly Entry[]): void;
+  /** Leadership was won or lost, or the leader is another. */
+  roleChanged(): void;
+}
+
+export interface Engine {
+  /** Appends when the turn ends. An error means that it was not taken; otherwise the entry may or may not come out of `committed`. */
+  propose(data: Uint8Array): EtcdError | undefined;
+  /** The state is as new as any answer ever given: a linearizable read may be answered at once. */
+  readonly canReadNow: boolean;
+  /** Calls back when everything acknowledged before this call is applied here, or with the reason why that cannot be said. */
+  barrier(ready: () => void, failed: (error: EtcdError) => void): void;
+  readonly leader: MemberId;
+  readonly isLeader: boolean;
+  readonly term: number;
+  readonly committedIndex: number;
+  readonly appliedIndex: number;
+  describe(): string;
+}

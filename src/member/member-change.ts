@@ -1,0 +1,87 @@
+// Membership changes on their way through the log: as etcd encodes them (raftpb.ConfChange with the member as JSON), and what a
+// committed one does to raft and to the membership.
+
+import { assert } from "../base/assert.ts";
+import { type MemberId, memberId, type RequestId } from "../base/brand.ts";
+import { EMPTY, utf8FromBytes, utf8ToBytes } from "../base/bytes.ts";
+import type { EtcdError } from "../base/errors.ts";
+import type { MemberChange, Membership } from "../cluster/membership.ts";
+import { decodeConfChangeContext, encodeMember, encodePromotion } from "../etcdfile/member-json.ts";
+import { type Entry, EntryType } from "../log/contract.ts";
+import { type ConfChange, ConfChangeType } from "../raft/conf-change.ts";
+import { decodeConfChange, decodeConfChangeV2 } from "../raft/conf-change-codec.ts";
+import type { RaftEngine } from "./raft-engine.ts";
+
+const NOBODY = 0n as MemberId;
+
+export function proposeMemberChange(
+  raft: RaftEngine,
+  change: MemberChange,
+  id: RequestId,
+): EtcdError | undefined {
+  return raft.proposeConfChange(encodeMemberChange(change, id));
+}
+
+function encodeMemberChange(change: MemberChange, id: RequestId): ConfChange {
+  switch (change.kind) {
+    case "add": {
+      const type = change.member.isLearner ? ConfChangeType.AddLearnerNode : ConfChangeType.AddNode;
+      return {
+        version: 1,
+        id,
+        type,
+        nodeId: change.member.id,
+        context: utf8ToBytes(encodeMember(change.member)),
+      };
+    }
+    case "promote": {
+      const context = utf8ToBytes(encodePromotion(change.id));
+      return { version: 1, id, type: ConfChangeType.AddNode, nodeId: change.id, context };
+    }
+    case "update": {
+      const { peerUrls } = change;
+      const context = utf8ToBytes(
+        encodeMember({ id: change.id, peerUrls, isLearner: false, name: "", clientUrls: [] }),
+      );
+      return { version: 1, id, type: ConfChangeType.UpdateNode, nodeId: change.id, context };
+    }
+    case "remove":
+      return { version: 1, id, type: ConfChangeType.RemoveNode, nodeId: change.id, context: EMPTY };
+  }
+}
+
+/** Applies a committed change, or tells raft that it is refused (a change of nobody). */
+export function applyMemberChange(
+  raft: RaftEngine,
+  membership: Membership,
+  entry: Entry,
+): { readonly id: bigint; readonly error: EtcdError | undefined } {
+  if (entry.type === EntryType.ConfChangeV2) {
+    const change = decodeConfChangeV2(entry.data);
+    assert(change !== undefined, "a committed membership change can be decoded");
+    raft.applyConfChange(change);
+    return { id: 0n, error: undefined };
+  }
+  const change = decodeConfChange(entry.data);
+  assert(change !== undefined, "a committed membership change can be decoded");
+  const meant = decodeMemberChange(change);
+  // The very first members are in the log as additions of members that the configuration named already.
+  const known = meant.kind === "add" && membership.member(meant.member.id) !== undefined && entry.index <= 1;
+  const error = known ? undefined : membership.validate(meant);
+  if (error !== undefined) {
+    raft.applyConfChange({ ...change, nodeId: NOBODY });
+    return { id: change.id, error };
+  }
+  membership.apply(meant);
+  raft.applyConfChange(change);
+  return { id: change.id, error: undefined };
+}
+
+function decodeMemberChange(change: ConfChange): MemberChange {
+  const id = memberId(change.nodeId);
+  if (change.type === ConfChangeType.RemoveNode) return { kind: "remove", id };
+  const { member, isPromote } = decodeConfChangeContext(utf8FromBytes(change.context));
+  if (change.type === ConfChangeType.UpdateNode) return { kind: "update", id, peerUrls: member.peerUrls };
+  if (isPromote) return { kind: "promote", id };
+  return { kind: "add", member: { ...member, id, isLearner: change.type === ConfChangeType.AddLearnerNode } };
+}

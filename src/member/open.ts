@@ -1,0 +1,202 @@
+// Opens a member on its data directory: the newest checkpoint, then the log behind it; or a first start. Everything that can be wrong
+// with a directory is found here, before anything is changed in it.
+
+import { noEntry } from "../apply/applier.ts";
+import type { ApplyContext } from "../apply/context.ts";
+import { type Index, index, type MemberId } from "../base/brand.ts";
+import { utf8ToBytes } from "../base/bytes.ts";
+import { keyFromBytes } from "../base/key.ts";
+import { Alarms } from "../cluster/alarms.ts";
+import { computeClusterId, computeMemberId } from "../cluster/ids.ts";
+import { type ClusterMember, Membership } from "../cluster/membership.ts";
+import { encodeMember } from "../etcdfile/member-json.ts";
+import { Lessor } from "../lease/lessor.ts";
+import { LogOpenError } from "../log/errors.ts";
+import { LOG_LIMITS, type Log, openLog } from "../log/log.ts";
+import { Restorer } from "../mvcc/restorer.ts";
+import { newSlotList } from "../mvcc/slot-list.ts";
+import { Store } from "../mvcc/store.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Digest } from "../ports/digest.ts";
+import type { Disk } from "../ports/disk.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Random } from "../ports/random.ts";
+import { type ConfState, EMPTY_CONF_STATE } from "../raft/message.ts";
+import { WatchHub } from "../watch/hub.ts";
+import { confStateFromBytes } from "./conf-state.ts";
+import { eventEncoder } from "./event-encoder.ts";
+import { Member, type MemberParts } from "./member.ts";
+import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
+import { RaftEngine } from "./raft-engine.ts";
+import { restoreTables } from "./tables.ts";
+
+export type World = {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly digest: Digest;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Seconds that each flush of the log took. */
+  readonly onFlushed: (seconds: number) => void;
+  /** The process must end: going on would risk what was promised. */
+  readonly onFatal: (error: Error) => void;
+};
+
+/** Where Cairn keeps its log within etcd's data directory. */
+export function logDirectory(dataDirectory: string): string {
+  return `${dataDirectory}/member/cairn`;
+}
+
+/** Opens, recovers and starts a member. When it resolves, a member that is alone leads, and may be served. */
+export async function openMember(options: MemberOptions, world: World): Promise<Member> {
+  const { clock, digest, logger } = world;
+  const localId = computeMemberId(options.peerUrls, options.clusterToken, undefined, digest.sha1);
+  const clusterId = computeClusterId([localId], digest.sha1);
+  const space: { changed: (full: boolean) => void } = { changed: () => {} };
+  const log = await openLog({
+    directory: logDirectory(options.dataDirectory),
+    disk: world.disk,
+    clock,
+    digest,
+    logger,
+    expected: undefined,
+    limits: { ...LOG_LIMITS, catchUpEntries: options.catchUpEntries },
+    onFatal: world.onFatal,
+    onSpace: (full) => space.changed(full),
+  });
+  const identity = log.identity ?? { memberId: localId, clusterId };
+  const fresh = log.hardState === undefined && log.checkpointMeta === undefined;
+  const state = await recoverState(
+    log,
+    new Membership(identity.clusterId, identity.memberId, options.learnersMax),
+    options,
+    world,
+  );
+  await log.start(identity);
+  const random = (bound: number): number => world.random.below(bound);
+  const hub = new WatchHub(state.store, eventEncoder(state.store, log.values), newSlotList());
+  const member = new Member({
+    options,
+    clock,
+    digest,
+    logger,
+    log,
+    hub,
+    random,
+    onFatal: world.onFatal,
+    ...partsOf(state, options, log),
+  });
+  space.changed = (full) => member.spaceChanged(full);
+  const engine = newEngine(member, state, options, world);
+  if (fresh) bootstrap(engine, identity.memberId, options);
+  member.start(engine);
+  return member;
+}
+
+type RecoveredState = {
+  readonly store: Store;
+  readonly lessor: Lessor;
+  readonly membership: Membership;
+  readonly alarms: Alarms;
+  readonly confState: ConfState;
+  readonly applied: Index;
+};
+
+/** The newest checkpoint, or nothing. The entries behind it come from raft, once it knows that they are committed. */
+async function recoverState(
+  log: Log,
+  membership: Membership,
+  options: MemberOptions,
+  world: World,
+): Promise<RecoveredState> {
+  const lessor = new Lessor(leaseSecondsMin(options));
+  const alarms = new Alarms();
+  const seed = world.random.below(2 ** 31);
+  const meta = log.checkpointMeta;
+  if (meta === undefined) {
+    return {
+      store: new Store({ seed }),
+      lessor,
+      membership,
+      alarms,
+      confState: EMPTY_CONF_STATE,
+      applied: index(0),
+    };
+  }
+  const restorer = new Restorer({ seed });
+  for await (const chunk of log.imageChunks()) if (!restorer.push(chunk)) break;
+  const restored = restorer.finish();
+  if (!restored.ok) {
+    const path = logDirectory(options.dataDirectory);
+    throw new LogOpenError(
+      "corrupt",
+      path,
+      `${path}: ${restored.problem}; restore this member from a snapshot`,
+      undefined,
+    );
+  }
+  const { store } = restored;
+  restoreTables(meta.tables, lessor, membership, alarms, world.clock.now());
+  store.forEachLeased((key, lease) => {
+    if (lessor.lookup(lease) !== undefined) lessor.attach(lease, keyFromBytes(key));
+  });
+  return {
+    store,
+    lessor,
+    membership,
+    alarms,
+    confState: confStateFromBytes(meta.confState),
+    applied: meta.appliedIndex,
+  };
+}
+
+function partsOf(
+  state: RecoveredState,
+  options: MemberOptions,
+  log: Log,
+): Pick<MemberParts, "store" | "lessor" | "membership" | "applyContext"> {
+  const { store, lessor, membership, alarms } = state;
+  const applyContext: ApplyContext = {
+    store,
+    reader: log.values,
+    lessor,
+    membership,
+    alarms,
+    localId: membership.localId,
+    quotaBytes: options.quotaBytes,
+    changed: newSlotList(),
+    scratch: newSlotList(),
+    entry: noEntry(0),
+  };
+  return { store, lessor, membership, applyContext };
+}
+
+function newEngine(member: Member, state: RecoveredState, options: MemberOptions, world: World): RaftEngine {
+  const { log } = member;
+  return new RaftEngine(
+    {
+      id: member.localId,
+      storage: log.raft,
+      writer: log.writer,
+      clock: world.clock,
+      random: (bound) => world.random.below(bound),
+      logger: world.logger,
+      hardState: log.hardState,
+      confState: state.confState,
+      applied: state.applied,
+      heartbeatMillis: options.heartbeatMillis,
+      electionTicks: Math.floor(options.electionMillis / options.heartbeatMillis),
+      preVote: options.preVote,
+      requestTimeoutMillis: requestTimeoutMillis(options),
+      onFlushed: world.onFlushed,
+    },
+    member,
+  );
+}
+
+function bootstrap(engine: RaftEngine, id: MemberId, options: MemberOptions): void {
+  const peerUrls = [...options.peerUrls].sort();
+  const first: ClusterMember = { id, peerUrls, isLearner: false, name: options.name, clientUrls: [] };
+  const problem = engine.bootstrap([{ id, context: utf8ToBytes(encodeMember(first)) }]);
+  if (problem !== undefined) throw new Error(problem);
+}

@@ -1,0 +1,37 @@
+// What a member is started with: plain values, already checked by the configuration. Units stand at the end of the names.
+
+import type { AutoCompaction } from "./compactor.ts";
+
+export type MemberOptions = {
+  readonly name: string;
+  readonly dataDirectory: string;
+  readonly clusterToken: string;
+  readonly peerUrls: readonly string[];
+  readonly clientUrls: readonly string[];
+  readonly heartbeatMillis: number;
+  readonly electionMillis: number;
+  readonly preVote: boolean;
+  /** Infinity = no quota. */
+  readonly quotaBytes: number;
+  readonly requestBytesMax: number;
+  readonly txnOpsMax: number;
+  readonly learnersMax: number;
+  readonly autoCompaction: AutoCompaction | undefined;
+  readonly compactionBatchLimit: number;
+  readonly watchProgressMillis: number;
+  /** Applied entries that stay in the log for members that catch up. */
+  readonly catchUpEntries: number;
+  readonly warningApplyMillis: number;
+  /** The version that this member tells others, such as 3.7.1. */
+  readonly serverVersion: string;
+};
+
+/** etcd's ReqTimeout: five seconds and two election timeouts. */
+export function requestTimeoutMillis(options: MemberOptions): number {
+  return 5000 + 2 * options.electionMillis;
+}
+
+/** Leases live at least one and a half election timeouts, in whole seconds. */
+export function leaseSecondsMin(options: MemberOptions): number {
+  return Math.ceil((3 * options.electionMillis) / 2000);
+}

@@ -1,0 +1,173 @@
+// A long list as a message that is never whole in memory: a first walk over the index adds up its length, a second one writes the
+// keys as the peer takes them. Both walk a pinned revision in bites, so neither writes nor a slow reader see anything of each other.
+
+import { formOf } from "../apply/range.ts";
+import type { Revision } from "../base/brand.ts";
+import { allocate, copyBytes } from "../base/bytes.ts";
+import { type EtcdError, errors } from "../base/errors.ts";
+import type { Member } from "../member/member.ts";
+import type { RangeCursor, Slot, SlotList } from "../mvcc/contract.ts";
+import { type KeyValueForm, keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
+import { newSlotList } from "../mvcc/slot-list.ts";
+import { sizeDelimited, writeVarint32 } from "../wire/writer.ts";
+import type { MessageSource } from "./call.ts";
+import type { Headers } from "./headers.ts";
+import { type Reply, rangeTailSize, writeRangeTail } from "./range-parts.ts";
+
+/** Rows walked in one turn: below 2 ms of the event loop. */
+const ROWS_PER_BITE = 4096;
+/** Bytes handed out in one piece, unless one row is longer. */
+const PIECE_BYTES_MAX = 64 << 10;
+
+const scratch: SlotList = newSlotList(ROWS_PER_BITE);
+
+/** Streams a plain range (keys in order, no filters) from a revision that stays pinned until the last byte is out. */
+export function streamRange(reply: Reply): void {
+  const { member, call, request, at } = reply;
+  const key = copyBytes(request.key);
+  const end = copyBytes(request.rangeEnd);
+  const { store } = member;
+  const pin = store.pin(at);
+  const limit = request.limit > 0 ? request.limit : Number.MAX_SAFE_INTEGER;
+  const shape: Shape = { form: formOf(request), limit };
+  const revision = store.currentRevision;
+  // Cheap while `at` is the current revision; an old one is counted on the way.
+  const counted = at === revision ? store.count(key, end, at) : undefined;
+  const measure = new Measure(member, store.cursor(key, end, at), shape, counted);
+  const step = (): void => {
+    if (call.done) {
+      pin.release();
+      return;
+    }
+    if (!measure.step()) {
+      member.clock.endOfTurn(step);
+      return;
+    }
+    call.sendFrom(
+      new ListSource(member, reply.headers, store.cursor(key, end, at), shape, measure, revision, pin),
+    );
+    call.end();
+  };
+  step();
+}
+
+/** What every row of the reply has in common. */
+type Shape = { readonly form: KeyValueForm; readonly limit: number };
+
+/** The first walk: rows, bytes, count. */
+class Measure {
+  readonly #member: Member;
+  readonly #cursor: RangeCursor;
+  readonly #shape: Shape;
+  readonly #counted: number | undefined;
+  #walked = 0;
+  rows = 0;
+  rowBytes = 0;
+
+  constructor(member: Member, cursor: RangeCursor, shape: Shape, counted: number | undefined) {
+    this.#member = member;
+    this.#cursor = cursor;
+    this.#shape = shape;
+    this.#counted = counted;
+  }
+
+  get count(): number {
+    return this.#counted ?? this.#walked;
+  }
+
+  get more(): boolean {
+    return this.count > this.rows;
+  }
+
+  /** One bite; true when everything is known. */
+  step(): boolean {
+    const { form, limit } = this.#shape;
+    const { store } = this.#member;
+    scratch.length = 0;
+    const found = this.#cursor.next(scratch, ROWS_PER_BITE);
+    this.#walked += found;
+    for (let i = 0; i < found && this.rows < limit; i++, this.rows++) {
+      this.rowBytes += 1 + sizeDelimited(keyValueSize(store, scratch.slots[i] as Slot, form));
+    }
+    return found === 0 || (this.#counted !== undefined && this.rows >= Math.min(limit, this.#counted));
+  }
+}
+
+class ListSource implements MessageSource {
+  readonly totalBytes: number;
+  readonly #member: Member;
+  readonly #headers: Headers;
+  readonly #cursor: RangeCursor;
+  readonly #shape: Shape;
+  readonly #measured: Measure;
+  readonly #revision: Revision;
+  readonly #pin: { release(): void };
+  readonly #rowsPerPiece: number;
+  #rowsLeft: number;
+  #stage: "header" | "rows" | "tail" = "header";
+
+  constructor(
+    member: Member,
+    headers: Headers,
+    cursor: RangeCursor,
+    shape: Shape,
+    measured: Measure,
+    revision: Revision,
+    pin: { release(): void },
+  ) {
+    this.#member = member;
+    this.#headers = headers;
+    this.#cursor = cursor;
+    this.#shape = shape;
+    this.#measured = measured;
+    this.#revision = revision;
+    this.#pin = pin;
+    this.#rowsLeft = measured.rows;
+    const average = Math.max(1, measured.rowBytes / Math.max(1, measured.rows));
+    this.#rowsPerPiece = Math.max(1, Math.min(ROWS_PER_BITE, Math.floor(PIECE_BYTES_MAX / average)));
+    this.totalBytes =
+      headers.size(revision) + measured.rowBytes + rangeTailSize(measured.more, measured.count);
+  }
+
+  next(): Uint8Array | EtcdError | undefined {
+    if (this.#stage === "header") {
+      this.#stage = this.#rowsLeft > 0 ? "rows" : "tail";
+      const out = allocate(this.#headers.size(this.#revision));
+      this.#headers.write(this.#revision, out, 0);
+      return out;
+    }
+    if (this.#stage === "rows") return this.#rows();
+    const { more, count } = this.#measured;
+    const out = allocate(rangeTailSize(more, count));
+    writeRangeTail(more, count, out, 0);
+    return out;
+  }
+
+  release(): void {
+    this.#pin.release();
+  }
+
+  #rows(): Uint8Array | EtcdError {
+    const { store, reader } = this.#member;
+    const { form } = this.#shape;
+    scratch.length = 0;
+    const found = this.#cursor.next(scratch, Math.min(this.#rowsPerPiece, this.#rowsLeft));
+    // The pin keeps every row that was measured; anything else would break the promised length.
+    if (found === 0) return errors.corrupt;
+    let size = 0;
+    for (let i = 0; i < found; i++) {
+      size += 1 + sizeDelimited(keyValueSize(store, scratch.slots[i] as Slot, form));
+    }
+    const out = allocate(size);
+    let at = 0;
+    for (let i = 0; i < found; i++) {
+      const slot = scratch.slots[i] as Slot;
+      out[at++] = 0x12;
+      at = writeVarint32(keyValueSize(store, slot, form), out, at);
+      at = writeKeyValue(store, slot, form, reader, out, at);
+    }
+    this.#rowsLeft -= found;
+    if (this.#rowsLeft === 0) this.#stage = "tail";
+    return out;
+  }
+}
