@@ -101,7 +101,7 @@ export function formatDuration(nanos: number): string {
   if (size < 1e3) return `${sign}${size}ns`;
   if (size < 1e6) return `${sign}${size / 1e3}\u00b5s`;
   if (size < 1e9) return `${sign}${size / 1e6}ms`;
-  const tail = `${Number(((size % 60e9) / 1e9).toFixed(9))}s`;
+  const tail = `${((size % 60e9) / 1e9).toFixed(9).replace(/\.?0+$/, "")}s`;
   const minutes = Math.floor(size / 60e9);
   const hours = Math.floor(minutes / 60);
   if (hours > 0) return `${sign}${hours}h${minutes % 60}m${tail}`;
