@@ -7,8 +7,8 @@ import fc from "fast-check";
 import { compareBytes, concatBytes, copyBytes, utf8ToBytes } from "../base/bytes.ts";
 import { FormatError } from "../base/format-error.ts";
 import { checkFile } from "./check.ts";
-import { fnv64a } from "./meta.ts";
-import { PAGE_SIZE, writeU64 } from "./page.ts";
+import { encodeMetaPage, fnv64a } from "./meta.ts";
+import { PAGE_SIZE, PageFlag, writePageHeader, writeU64 } from "./page.ts";
 import { BoltFile, bucketName, bytesSource } from "./reader.ts";
 import { type BucketSource, bucketOfRows, type Row } from "./rows.ts";
 import { BoltWriter } from "./writer.ts";
@@ -183,4 +183,39 @@ test("a tree that loops or shares pages is refused", () => {
 
 test("FNV-1a is the published one", () => {
   assert.equal(fnv64a(utf8ToBytes("foobar")), 0x85944171f73967e8n);
+});
+
+/** The file with a persisted free list that names these pages, on a page of its own at the end. */
+function withFreelist(file: Uint8Array, free: readonly number[]): Uint8Array {
+  const { meta } = new BoltFile(bytesSource(file));
+  const page = new Uint8Array(PAGE_SIZE);
+  writePageHeader(page, 0, meta.pageCount, PageFlag.Freelist, free.length, 0);
+  free.forEach((id, i) => {
+    writeU64(page, 16 + 8 * i, id);
+  });
+  const grown = { ...meta, freelist: meta.pageCount, pageCount: meta.pageCount + 1 };
+  const metas = [
+    encodeMetaPage({ ...grown, transaction: 4 }, 0),
+    encodeMetaPage({ ...grown, transaction: 3 }, 1),
+  ];
+  return copyBytes(concatBytes([...metas, file.subarray(2 * PAGE_SIZE), page]));
+}
+
+test("the whole-file check finds pages that are lost, or both free and in use", () => {
+  const rows = new Map([["key", numbered(100, () => 100)]]);
+  const check = (file: Uint8Array): string[] => checkFile(new BoltFile(bytesSource(file)), bytesSource(file));
+  const file = writeContent(rows);
+  assert.deepEqual(check(withFreelist(file, [])), []);
+  assert.deepEqual(check(withFreelist(file, [2])), ["page 2: reachable freed"]);
+  const longer = concatBytes([file, new Uint8Array(PAGE_SIZE)]);
+  const { meta } = new BoltFile(bytesSource(file));
+  for (const id of [0, 1] as const) {
+    const grown = { ...meta, pageCount: meta.pageCount + 1, transaction: 4 - id };
+    longer.set(encodeMetaPage(grown, id), id * PAGE_SIZE);
+  }
+  const lost = meta.pageCount;
+  assert.deepEqual(check(withFreelist(longer, [])), [`page ${lost}: unreachable unfreed`]);
+  assert.deepEqual(check(withFreelist(longer, [lost])), []);
+  assert.deepEqual(check(withFreelist(longer, [lost, lost])), [`page ${lost}: already freed`]);
+  assert.deepEqual(check(withFreelist(longer, [lost, 999])), [`page 999: out of bounds: ${lost + 2}`]);
 });
