@@ -63,31 +63,28 @@ export class Unstable {
 
   /**
    * Entries up to (index, term) are written, and no write under way can replace them. An acknowledgement that does not match what
-   * is here (the tail was replaced meanwhile) is ignored. Returns the entries that left.
+   * is here (the tail was replaced meanwhile) is ignored.
    */
-  stableTo(index: number, term: number): readonly Entry[] {
+  stableTo(index: number, term: number): void {
     const held = this.term(index);
     if (held === NO_TERM) {
       this.#logger.info(`entry at index ${index} missing from unstable log; ignoring`);
-      return NO_ENTRIES;
+      return;
     }
     if (index < this.offset) {
       this.#logger.info(`entry at index ${index} matched unstable snapshot; ignoring`);
-      return NO_ENTRIES;
+      return;
     }
     if (held !== term) {
       this.#logger.info(
         `entry at (index,term)=(${index},${term}) mismatched with entry at (${index},${held}) in unstable log; ignoring`,
       );
-      return NO_ENTRIES;
+      return;
     }
     const written = index + 1 - this.offset;
-    const all = written === this.entries.length;
-    const left = all ? this.entries : this.entries.slice(0, written);
-    this.entries = all ? [] : this.entries.slice(written);
+    this.entries = written === this.entries.length ? [] : this.entries.slice(written);
     this.offset = index + 1;
     if (this.offsetInProgress < this.offset) this.offsetInProgress = this.offset;
-    return left;
   }
 
   stableSnapshotTo(index: number): void {
