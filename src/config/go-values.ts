@@ -38,15 +38,16 @@ export function parseBool(text: string): boolean | undefined {
   }
 }
 
-/** strconv.ParseInt(text, 0, 64): decimal, 0x, 0o, 0b, a leading 0 for octal, underscores between digits. Undefined = syntax. */
+/** Go's integer literals: underscores only between digits, or after a prefix. */
+const INTEGER = /^(0x(_?[0-9a-f])+|0o(_?[0-7])+|0b(_?[01])+|0(_?[0-7])*|[1-9](_?[0-9])*)$/;
+
+/** strconv.ParseInt(text, 0, 64): decimal, 0x, 0o, 0b, a leading 0 for octal. Undefined = wrong syntax. */
 function parseAnyBase(text: string): bigint | undefined {
   const negative = text.startsWith("-");
-  let digits = text.startsWith("-") || text.startsWith("+") ? text.slice(1) : text;
-  if (/__|_$|^_/.test(digits)) return undefined;
-  digits = digits.toLowerCase().replaceAll("_", "");
-  if (/^0[0-7]+$/.test(digits)) digits = `0o${digits.slice(1)}`;
-  if (!/^(0x[0-9a-f]+|0o[0-7]+|0b[01]+|0|[1-9][0-9]*)$/.test(digits)) return undefined;
-  const size = BigInt(digits);
+  const given = (/^[-+]/.test(text) ? text.slice(1) : text).toLowerCase();
+  if (!INTEGER.test(given)) return undefined;
+  const digits = given.replaceAll("_", "");
+  const size = BigInt(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits);
   return negative ? -size : size;
 }
 
@@ -70,7 +71,7 @@ const NANOS: Readonly<Record<string, number>> = {
 
 /** time.ParseDuration, in nanoseconds. */
 export function parseDuration(text: string): Parsed<number> {
-  const invalid = unparsed(`time: invalid duration ${quote(text)}`);
+  const invalid = unparsed(`time: invalid duration ${quoteBytes(text)}`);
   const negative = text.startsWith("-");
   let rest = text.startsWith("-") || text.startsWith("+") ? text.slice(1) : text;
   if (rest === "0") return parsed(0);
@@ -81,9 +82,10 @@ export function parseDuration(text: string): Parsed<number> {
     if (number === undefined) return invalid;
     rest = rest.slice(number.length);
     const unit = /^[^.\d]+/.exec(rest)?.[0];
-    if (unit === undefined) return unparsed(`time: missing unit in duration ${quote(text)}`);
+    if (unit === undefined) return unparsed(`time: missing unit in duration ${quoteBytes(text)}`);
     const size = Object.hasOwn(NANOS, unit) ? NANOS[unit]! : undefined;
-    if (size === undefined) return unparsed(`time: unknown unit ${quote(unit)} in duration ${quote(text)}`);
+    if (size === undefined)
+      return unparsed(`time: unknown unit ${quoteBytes(unit)} in duration ${quoteBytes(text)}`);
     rest = rest.slice(unit.length);
     nanos += Math.trunc(Number(number) * size);
   }
@@ -99,10 +101,9 @@ export function formatDuration(nanos: number): string {
   if (size < 1e3) return `${sign}${size}ns`;
   if (size < 1e6) return `${sign}${size / 1e3}\u00b5s`;
   if (size < 1e9) return `${sign}${size / 1e6}ms`;
-  const seconds = size / 1e9;
-  const minutes = Math.floor(seconds / 60);
+  const tail = `${((size % 60e9) / 1e9).toFixed(9).replace(/\.?0+$/, "")}s`;
+  const minutes = Math.floor(size / 60e9);
   const hours = Math.floor(minutes / 60);
-  const tail = `${Number((seconds - minutes * 60).toFixed(9))}s`;
   if (hours > 0) return `${sign}${hours}h${minutes % 60}m${tail}`;
   return minutes > 0 ? `${sign}${minutes}m${tail}` : `${sign}${tail}`;
 }
@@ -112,5 +113,17 @@ export function quote(text: string): string {
   const quoted = JSON.stringify(text)
     .replace(/\\u00([01][0-9a-f])/g, "\\x$1")
     .replaceAll("\u007f", "\\x7f");
-  return quoted.replaceAll("\\x07", "\\a").replaceAll("\\x0b", "\\v");
+  const named = quoted.replaceAll("\\x07", "\\a").replaceAll("\\x0b", "\\v");
+  return named.replace(/[\u0080-\u00a0\u00ad]/g, (one) => `\\u00${one.charCodeAt(0).toString(16)}`);
+}
+
+/** How package time quotes what it cannot read: everything outside ASCII byte by byte. */
+function quoteBytes(text: string): string {
+  let quoted = "";
+  for (const byte of new TextEncoder().encode(text)) {
+    const plain = byte >= 0x20 && byte < 0x7f;
+    const escaped = byte === 0x22 || byte === 0x5c ? "\\" : "";
+    quoted += plain ? escaped + String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`;
+  }
+  return `"${quoted}"`;
 }

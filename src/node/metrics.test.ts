@@ -90,6 +90,19 @@ test("a series that is taken out is gone, and an observed one reads at scrape ti
   assert.doesNotMatch(metrics.text(), /v="1"/);
 });
 
+test("a series that replaces another between two scrapes is the one that shows", () => {
+  const metrics = new MetricsRegistry();
+  metrics.gauge("version", "", { v: "1" }).set(1);
+  metrics.gauge("late", "").set(1);
+  assert.match(metrics.text(), /v="1"/);
+  metrics.remove("version", { v: "1" });
+  metrics.gauge("version", "", { v: "2" }).set(1);
+  metrics.observed("gauge", "late", "", () => 7);
+  assert.match(metrics.text(), /v="2"/);
+  assert.doesNotMatch(metrics.text(), /v="1"/);
+  assert.match(metrics.text(), /\nlate 7\n/);
+});
+
 test("every name of etcd without labels shows before its first event", () => {
   const metrics = new MetricsRegistry();
   metrics.declare(ETCD_METRICS);

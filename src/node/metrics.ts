@@ -62,17 +62,36 @@ type Series = { readonly labels: string; readonly sortKey: string; readonly cell
 
 class Family {
   readonly definition: MetricDefinition;
-  readonly series = new Map<string, Series>();
   /** Renders the family's lines itself, when its values live elsewhere (summaries). */
   lines: (() => string) | undefined = undefined;
-  #sorted: Series[] = [];
+  readonly #series = new Map<string, Series>();
+  /** The series in the order of the text; made when it is next asked for. */
+  #sorted: readonly Series[] | undefined = undefined;
+
   constructor(definition: MetricDefinition) {
     this.definition = definition;
   }
+
+  get size(): number {
+    return this.#series.size;
+  }
+
+  get(key: string): Series | undefined {
+    return this.#series.get(key);
+  }
+
+  set(series: Series): void {
+    this.#series.set(series.labels, series);
+    this.#sorted = undefined;
+  }
+
+  delete(key: string): void {
+    this.#series.delete(key);
+    this.#sorted = undefined;
+  }
+
   sorted(): readonly Series[] {
-    if (this.#sorted.length !== this.series.size) {
-      this.#sorted = [...this.series.values()].sort((a, b) => byteOrder(a.sortKey, b.sortKey));
-    }
+    this.#sorted ??= [...this.#series.values()].sort((a, b) => byteOrder(a.sortKey, b.sortKey));
     return this.#sorted;
   }
 }
@@ -100,7 +119,7 @@ export class MetricsRegistry implements Metrics {
 
   observed(kind: "gauge" | "counter", name: string, help: string, read: () => number, labels?: Labels): void {
     const family = this.#family({ name, type: kind, help });
-    family.series.delete(seriesKey(labels));
+    family.delete(seriesKey(labels));
     this.#cell(family, labels, () => new ReadCell(read));
   }
 
@@ -119,7 +138,7 @@ export class MetricsRegistry implements Metrics {
 
   /** Takes a series out, e.g. the cluster version that no longer holds or a peer that left. */
   remove(name: string, labels?: Labels): void {
-    this.#families.get(name)?.series.delete(seriesKey(labels));
+    this.#families.get(name)?.delete(seriesKey(labels));
   }
 
   /** The whole text, in pieces of one family each, so that a caller can give way in between. */
@@ -143,7 +162,7 @@ export class MetricsRegistry implements Metrics {
 
   describe(): string {
     let series = 0;
-    for (const family of this.#families.values()) series += family.series.size;
+    for (const family of this.#families.values()) series += family.size;
     return `metrics: ${this.#families.size} names, ${series} series`;
   }
 
@@ -166,7 +185,7 @@ export class MetricsRegistry implements Metrics {
 
   #cell(family: Family, labels: Labels | undefined, make: () => Cell): Cell {
     const key = seriesKey(labels);
-    const known = family.series.get(key);
+    const known = family.get(key);
     if (known !== undefined) return known.cell;
     const declared = family.definition.labels;
     if (declared !== undefined && labels !== undefined) {
@@ -175,8 +194,8 @@ export class MetricsRegistry implements Metrics {
       }
     }
     const cell = make();
-    if (family.series.size < SERIES_PER_NAME_MAX) {
-      family.series.set(key, { labels: key, sortKey: sortKey(labels), cell });
+    if (family.size < SERIES_PER_NAME_MAX) {
+      family.set({ labels: key, sortKey: sortKey(labels), cell });
     }
     return cell;
   }

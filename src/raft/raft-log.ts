@@ -4,6 +4,7 @@ import { assert } from "../base/assert.ts";
 import type { Index } from "../base/brand.ts";
 import { panic, type RaftLogger } from "./errors.ts";
 import { type Entry, EntryType, NO_ENTRIES, type Snapshot } from "./message.ts";
+import { RecentEntries } from "./recent.ts";
 import { countWithin, entriesSize, entrySize } from "./sizes.ts";
 import type { Storage } from "./storage.ts";
 import { NO_TERM, Unstable } from "./unstable.ts";
@@ -11,6 +12,7 @@ import { NO_TERM, Unstable } from "./unstable.ts";
 export class RaftLog {
   readonly storage: Storage;
   readonly unstable: Unstable;
+  readonly #recent = new RecentEntries();
   readonly #logger: RaftLogger;
   /** The highest index known to be stored by a quorum. */
   committed: number;
@@ -86,7 +88,13 @@ export class RaftLog {
     if (first.index - 1 < this.committed) {
       panic(this.#logger, `after(${first.index - 1}) is out of range [committed(${this.committed})]`);
     }
+    if (first.index < this.unstable.offset) this.#recent.drop();
     this.unstable.truncateAndAppend(entries, from);
+  }
+
+  /** See Unstable.stableTo. */
+  stableTo(index: number, term: number): void {
+    this.#recent.keep(this.unstable.stableTo(index, term));
   }
 
   /**
@@ -158,6 +166,7 @@ export class RaftLog {
       );
     }
     this.applied = index;
+    this.#recent.dropApplied(index);
     if (this.applying < index) this.applying = index;
     this.#applyingBytes = Math.max(0, this.#applyingBytes - bytes);
     this.#applyingPaused = this.#applyingBytes >= this.applyingBytesMax;
@@ -204,6 +213,7 @@ export class RaftLog {
     const { index, term } = snapshot.metadata;
     this.#logger.info(`log [${this.describe()}] starts to restore snapshot [index: ${index}, term: ${term}]`);
     this.committed = index;
+    this.#recent.drop();
     this.unstable.restore(snapshot);
   }
 
@@ -222,7 +232,8 @@ export class RaftLog {
     const offset = this.unstable.offset;
     if (low >= offset) return this.#unstableSlice(low, high, bytesMax);
     const cut = Math.min(high, offset);
-    const stored = this.storage.entries(low as Index, cut as Index, bytesMax);
+    const stored =
+      this.#recent.slice(low, cut, bytesMax) ?? this.storage.entries(low as Index, cut as Index, bytesMax);
     if (stored === "compacted") return "compacted";
     if (stored === "unavailable") {
       panic(this.#logger, `entries[${low}:${cut}) is unavailable from storage`);

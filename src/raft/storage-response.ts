@@ -17,7 +17,7 @@ import { handlePropose } from "./step-leader/propose.ts";
 import { describeConfig } from "./tracker/tracker.ts";
 
 export function handleStorageAppendResponse(raft: Raft, message: Message): void {
-  if (message.index !== 0) raft.log.unstable.stableTo(message.index, message.logTerm);
+  if (message.index !== 0) raft.log.stableTo(message.index, message.logTerm);
   if (message.snapshot !== undefined) appliedSnapshot(raft, message.snapshot);
 }
 

@@ -63,28 +63,31 @@ export class Unstable {
 
   /**
    * Entries up to (index, term) are written, and no write under way can replace them. An acknowledgement that does not match what
-   * is here (the tail was replaced meanwhile) is ignored.
+   * is here (the tail was replaced meanwhile) is ignored. Returns the entries that left.
    */
-  stableTo(index: number, term: number): void {
+  stableTo(index: number, term: number): readonly Entry[] {
     const held = this.term(index);
     if (held === NO_TERM) {
       this.#logger.info(`entry at index ${index} missing from unstable log; ignoring`);
-      return;
+      return NO_ENTRIES;
     }
     if (index < this.offset) {
       this.#logger.info(`entry at index ${index} matched unstable snapshot; ignoring`);
-      return;
+      return NO_ENTRIES;
     }
     if (held !== term) {
       this.#logger.info(
         `entry at (index,term)=(${index},${term}) mismatched with entry at (${index},${held}) in unstable log; ignoring`,
       );
-      return;
+      return NO_ENTRIES;
     }
     const written = index + 1 - this.offset;
-    this.entries = written === this.entries.length ? [] : this.entries.slice(written);
+    const all = written === this.entries.length;
+    const left = all ? this.entries : this.entries.slice(0, written);
+    this.entries = all ? [] : this.entries.slice(written);
     this.offset = index + 1;
     if (this.offsetInProgress < this.offset) this.offsetInProgress = this.offset;
+    return left;
   }
 
   stableSnapshotTo(index: number): void {

@@ -11,13 +11,13 @@ import {
   type Entry,
   EntryType,
   type Message,
-  type MessageType,
+  MessageType,
   newEntry,
   newHardState,
   newMessage,
   newSnapshot,
 } from "../message.ts";
-import type { StateType } from "../raft.ts";
+import { StateType } from "../raft.ts";
 import { RawNode } from "../raw-node.ts";
 import type { Ready } from "../ready.ts";
 
@@ -140,4 +140,18 @@ export class LoneNode {
   describeTerms(): number[] {
     return this.describeLog().map((line) => Number(line.slice(line.indexOf("/") + 1, line.indexOf(" "))));
   }
+}
+
+/** Member 1, elected with the vote of 2, which has stored everything. */
+export function newLeader(
+  options: Omit<LoneOptions, "voters"> = {},
+  voters: readonly number[] = [1, 2, 3],
+): LoneNode {
+  const node = new LoneNode(1, { ...options, voters });
+  node.raw.campaign();
+  node.pump();
+  node.step(MessageType.MsgVoteResp, 2, { term: node.raw.term });
+  assert(node.state === StateType.Leader, "two votes of two or three make a leader");
+  node.step(MessageType.MsgAppResp, 2, { term: node.raw.term, index: node.storage.lastIndex() });
+  return node;
 }

@@ -12,6 +12,7 @@ import { SimMember, type SimOptions } from "./sim-member.ts";
 
 const NETWORK_MESSAGES_MAX = 400;
 const HEAL_ROUNDS = 600;
+const SETTLE_ROUNDS = 10_000;
 
 /** Mulberry32: small, seeded, good enough to shake a cluster. */
 export function seededRandom(seed: number): (bound: number) => number {
@@ -245,8 +246,10 @@ export class Simulation {
   }
 
   #settle(): void {
+    let rounds = 0;
     for (let busy = true; busy; ) {
       busy = false;
+      assert(rounds++ < SETTLE_ROUNDS, "members do not talk without end when nothing happens");
       for (const member of this.#members) {
         if (member.raw.hasReady()) busy = true;
         member.work(false);
