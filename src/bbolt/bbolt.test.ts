@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compareBytes, concatBytes, copyBytes, utf8ToBytes } from "../base/bytes.ts";
+import { compareBytes, concatBytes, copyBytes, equalBytes, utf8ToBytes } from "../base/bytes.ts";
 import { FormatError } from "../base/format-error.ts";
 import { checkFile } from "./check.ts";
 import { encodeMetaPage, fnv64a } from "./meta.ts";
@@ -49,6 +49,21 @@ function sorted(content: Content): Content {
   return new Map(byName.map(([name, rows]) => [name, [...rows].sort((a, b) => compareBytes(a.key, b.key))]));
 }
 
+/** deepEqual for tens of thousands of rows. */
+function assertSame(actual: Content, expected: Content): void {
+  assert.deepEqual([...actual.keys()], [...expected.keys()]);
+  for (const [name, rows] of expected) {
+    const found = actual.get(name)!;
+    assert.equal(found.length, rows.length);
+    rows.forEach((row, i) => {
+      assert.ok(
+        equalBytes(found[i]!.key, row.key) && equalBytes(found[i]!.value, row.value),
+        `${name}, row ${i}`,
+      );
+    });
+  }
+}
+
 function numbered(count: number, valueLength: (i: number) => number): Row[] {
   return Array.from({ length: count }, (_, i) => {
     const key = new Uint8Array(17).fill(95);
@@ -74,7 +89,7 @@ test("any buckets are read back as they were written", () => {
     fc.property(buckets, fc.constantFrom(PAGE_SIZE, 2 * PAGE_SIZE, 64 * 1024), (dictionary, chunkBytes) => {
       const content: Content = new Map(Object.entries(dictionary));
       const file = writeContent(content, chunkBytes);
-      assert.deepEqual(read(file), sorted(content));
+      assertSame(read(file), sorted(content));
       assert.deepEqual(checkFile(new BoltFile(bytesSource(file)), bytesSource(file)), []);
     }),
     { numRuns: 60 },
@@ -84,7 +99,7 @@ test("any buckets are read back as they were written", () => {
 test("a bucket with several levels of branches keeps every row", () => {
   const content: Content = new Map([["key", numbered(30_000, (i) => 250 + (i % 7))]]);
   const file = writeContent(content);
-  assert.deepEqual(read(file), content);
+  assertSame(read(file), content);
   assert.deepEqual(checkFile(new BoltFile(bytesSource(file)), bytesSource(file)), []);
 });
 
@@ -146,7 +161,7 @@ test("a flipped byte anywhere is survived, and in headers and element tables it 
     ["meta", numbered(4, () => 8)],
   ]);
   const file = writeContent(content);
-  for (let at = 0; at < file.length; at += at % PAGE_SIZE < 600 ? 1 : 41) {
+  for (let at = 0; at < file.length; at += at % PAGE_SIZE < 400 ? 3 : 97) {
     const damaged = copyBytes(file);
     damaged[at]! ^= 0xff;
     const rows = survives(damaged)?.get("key");
@@ -159,7 +174,7 @@ test("a torn newest meta falls back to the one before", () => {
   for (const id of [0, 1]) {
     const file = writeContent(content);
     file.fill(0xee, id * PAGE_SIZE, (id + 1) * PAGE_SIZE);
-    assert.deepEqual(read(file), content);
+    assertSame(read(file), content);
   }
 });
 
