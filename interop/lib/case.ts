@@ -44,15 +44,8 @@ export async function withServer(
   }
 }
 
-/** Warnings that every start of ours brings. */
-const usual = /on single port|to use default name|token is not cryptographically/;
-
 function withLog(error: unknown, server: Server): Error {
-  const lines = server.log().trimEnd().split("\n");
-  const log = lines
-    .filter((line) => !usual.test(line))
-    .slice(-8)
-    .join("\n");
+  const log = server.log().trimEnd().split("\n").slice(-8).join("\n");
   return new Error(`${error instanceof Error ? error.message : String(error)}\nlog of the server:\n${log}`);
 }
 

@@ -47,7 +47,6 @@ export type FailedAttempt = {
   /** Both ends of the connection, or undefined when there was none. */
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
-  readonly tls: boolean;
 };
 
 /** "repeatable": reads and what may safely happen twice. */
@@ -163,14 +162,14 @@ export class Rpc {
 
   #report(path: string, attempt: number, error: RpcError, connection: Connection | undefined): void {
     const socket = connection?.session?.socket;
-    const address = (host?: string, port?: number): string => `${host ?? ""}:${port ?? ""}`;
     this.options.onFailedAttempt?.({
       path,
       attempt,
       error,
-      remoteAddress: socket === undefined ? undefined : address(socket.remoteAddress, socket.remotePort),
-      localAddress: socket === undefined ? undefined : address(socket.localAddress, socket.localPort),
-      tls: socket !== undefined && (socket as { encrypted?: boolean }).encrypted === true,
+      remoteAddress:
+        socket === undefined ? undefined : `${socket.remoteAddress ?? ""}:${socket.remotePort ?? ""}`,
+      localAddress:
+        socket === undefined ? undefined : `${socket.localAddress ?? ""}:${socket.localPort ?? ""}`,
     });
   }
 

@@ -12,6 +12,7 @@ export function memberOptions(config: Config): MemberOptions {
   return {
     name: config.name,
     dataDirectory: config.dataDir,
+    walDirectory: config.walDir,
     clusterToken: config.initialClusterToken,
     peerUrls: config.advertisePeerUrls.map((url) => url.text),
     clientUrls: config.advertiseClientUrls.map((url) => url.text),

@@ -29,6 +29,7 @@ import type { MemberOptions } from "./options.ts";
 const options = (dataDirectory: string): MemberOptions => ({
   name: "default",
   dataDirectory,
+  walDirectory: "",
   clusterToken: "etcd-cluster",
   peerUrls: ["http://localhost:2380"],
   clientUrls: ["http://localhost:2379"],
@@ -57,6 +58,7 @@ async function withMember(
     digest: nodeDigest(),
     random: nodeRandom(),
     logger: silentLogger,
+    lockDatabase: async () => ({ unlock: async () => {} }),
     onFlushed: () => {},
     onFatal: (error) => {
       throw error;

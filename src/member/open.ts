@@ -25,6 +25,7 @@ import { type ConfState, EMPTY_CONF_STATE } from "../raft/message.ts";
 import { WatchHub } from "../watch/hub.ts";
 import { confStateFromBytes } from "./conf-state.ts";
 import { eventEncoder } from "./event-encoder.ts";
+import { importEtcdDirectory } from "./import-etcd.ts";
 import { Member, type MemberParts } from "./member.ts";
 import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { RaftEngine } from "./raft-engine.ts";
@@ -36,6 +37,8 @@ export type World = {
   readonly digest: Digest;
   readonly random: Random;
   readonly logger: Logger;
+  /** Takes bbolt's own lock on a database of etcd's; undefined = another process holds it. Absent where that cannot be known. */
+  readonly lockDatabase: (path: string) => Promise<{ unlock(): Promise<void> } | undefined>;
   /** Seconds that each flush of the log took. */
   readonly onFlushed: (seconds: number) => void;
   /** The process must end: going on would risk what was promised. */
@@ -53,8 +56,10 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   const localId = computeMemberId(options.peerUrls, options.clusterToken, undefined, digest.sha1);
   const clusterId = computeClusterId([localId], digest.sha1);
   const space: { changed: (full: boolean) => void } = { changed: () => {} };
+  const directory = logDirectory(options.dataDirectory);
+  await importEtcdDirectory(directory, options, world);
   const log = await openLog({
-    directory: logDirectory(options.dataDirectory),
+    directory,
     disk: world.disk,
     clock,
     digest,

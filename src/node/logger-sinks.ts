@@ -14,9 +14,7 @@ const RETRY_MILLIS = 5;
 
 export interface LogSink {
   write(line: string): void;
-  /** Resolves when everything written so far is out, or the output has taken nothing for a while. */
-  flush(): Promise<void>;
-  /** For a process that ends now: writes everything that waits. A write still in flight may then appear twice. */
+  /** Writes everything that waits, now. */
   flushSync(): void;
   close(): void;
 }
@@ -28,14 +26,10 @@ export class DescriptorSink implements LogSink {
   readonly #rotation: RotationConfig | undefined;
   #waiting: string[] = [];
   #waitingBytes = 0;
-  /** What the thread pool is writing. While it is set the descriptor must not be closed: its number could be another file's. */
   #inFlight: Buffer | undefined = undefined;
-  /** The bytes in flight were also written synchronously: what they leave over is not written again. */
-  #inFlightCopied = false;
   #dropped = 0;
   #scheduled = false;
   #fileBytes = 0;
-  #onIdle: (() => void)[] = [];
 
   constructor(fd: number, path?: string, rotation?: RotationConfig) {
     this.#fd = fd;
@@ -56,45 +50,28 @@ export class DescriptorSink implements LogSink {
     setImmediate(this.#flush);
   }
 
-  flush(): Promise<void> {
-    if (this.#inFlight === undefined && this.#waiting.length === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const giveUp = setTimeout(resolve, FINAL_FLUSH_MILLIS_MAX);
-      this.#onIdle.push(() => {
-        clearTimeout(giveUp);
-        resolve();
-      });
-    });
-  }
-
   flushSync(): void {
-    if (this.#inFlight !== undefined && !this.#inFlightCopied) {
-      this.#writeSync(this.#inFlight);
-      this.#inFlightCopied = true;
-    }
+    const rest = this.#inFlight;
+    if (rest !== undefined) this.#writeSync(rest);
+    this.#inFlight = undefined;
     const bytes = this.#take();
     if (bytes === undefined) return;
-    if (this.#inFlight === undefined) this.#makeRoom(bytes.length);
+    this.#makeRoom(bytes.length);
     this.#writeSync(bytes);
   }
 
   close(): void {
     this.flushSync();
-    if (this.#path !== undefined && this.#inFlight === undefined) closeSync(this.#fd);
+    if (this.#path !== undefined) closeSync(this.#fd);
   }
 
   readonly #flush = (): void => {
     this.#scheduled = false;
     if (this.#inFlight !== undefined) return;
     const bytes = this.#take();
-    if (bytes !== undefined) {
-      this.#makeRoom(bytes.length);
-      this.#writeAsync(bytes);
-      return;
-    }
-    const waiters = this.#onIdle;
-    this.#onIdle = [];
-    for (const resolve of waiters) resolve();
+    if (bytes === undefined) return;
+    this.#makeRoom(bytes.length);
+    this.#writeAsync(bytes);
   };
 
   /** All waiting lines as bytes, with a word about those that were dropped. */
@@ -112,22 +89,18 @@ export class DescriptorSink implements LogSink {
   #writeAsync(bytes: Buffer): void {
     this.#inFlight = bytes;
     write(this.#fd, bytes, (error, written) => {
-      const again = error !== null && error.code === "EAGAIN";
-      // Any other error loses these lines: there is no place left to tell it.
-      const rest = error === null ? bytes.subarray(written) : undefined;
-      if (again) setTimeout(() => this.#writeRest(bytes), RETRY_MILLIS);
-      else this.#writeRest(rest);
+      if (this.#inFlight !== bytes) return;
+      const rest = error === null ? bytes.subarray(written) : error.code === "EAGAIN" ? bytes : undefined;
+      if (rest === undefined || rest.length === 0) {
+        this.#inFlight = undefined;
+        this.#flush();
+        return;
+      }
+      this.#inFlight = rest;
+      setTimeout(() => {
+        if (this.#inFlight === rest) this.#writeAsync(rest);
+      }, RETRY_MILLIS);
     });
-  }
-
-  #writeRest(rest: Buffer | undefined): void {
-    if (rest !== undefined && rest.length > 0 && !this.#inFlightCopied) {
-      this.#writeAsync(rest);
-      return;
-    }
-    this.#inFlight = undefined;
-    this.#inFlightCopied = false;
-    this.#flush();
   }
 
   #writeSync(bytes: Buffer): void {
@@ -170,9 +143,6 @@ export class JournalSink implements LogSink {
   write(line: string): void {
     this.#below.write(`<${journalPriority(line)}>${line}`);
   }
-  flush(): Promise<void> {
-    return this.#below.flush();
-  }
   flushSync(): void {
     this.#below.flushSync();
   }
@@ -214,7 +184,7 @@ export function openSink(target: string, rotation: RotationConfig | undefined): 
       }
       return new JournalSink(new DescriptorSink(2));
     case "/dev/null":
-      return { write() {}, flush: () => Promise.resolve(), flushSync() {}, close() {} };
+      return { write() {}, flushSync() {}, close() {} };
     default:
       if (rotation === undefined) return new DescriptorSink(openSync(target, "a", 0o666), target);
       mkdirSync(dirname(target), { recursive: true, mode: 0o755 });

@@ -68,7 +68,7 @@ export function hashKvOf(file: BoltFile, revision: number): HashKv {
     if (main > at) break;
     if (main <= compacted && kept.size > 0 && !kept.has(ordinal)) continue;
     if (main === compacted && tombstone) continue;
-    hash = keys.checksum(hash);
+    hash = crc32c(keys.rawValue(), crc32c(keys.rawKey(), hash));
   }
   return { hash, hashRevision: at, compactRevision: compacted };
 }

@@ -17,7 +17,6 @@ import {
   WalError,
   type WalSegment,
 } from "../etcdfile/wal-reader.ts";
-import { DecodeError } from "../wire/decode-error.ts";
 import { decodeInternalRaftRequest } from "../wire/generated/raft-internal.ts";
 import { type ConsoleLog, consoleLog } from "./console-log.ts";
 import { copyBuckets } from "./copy-buckets.ts";
@@ -107,8 +106,6 @@ function walVersion(directory: string, log: ConsoleLog): Version | undefined {
     const { entries } = readWal(selected.map(segment), snapshot);
     return entries.map(({ type, data }) => entryVersion(type, data)).reduce(newer, undefined);
   } catch (error) {
-    if (error instanceof DecodeError)
-      failure(`failed to read wal: an entry cannot be decoded: ${error.message}`, log);
     if (!(error instanceof WalError)) throw error;
     return failure(
       `failed to read wal: ${error.message}: in file '${error.segment}' at position: ${error.offset}`,
