@@ -15,7 +15,16 @@ export type GrpcMethodMetrics = {
   readonly seconds: Histogram | undefined;
 };
 
-type MethodType = "unary" | "client_stream" | "server_stream" | "bidi_stream";
+type MethodType = "unary" | "server_stream" | "bidi_stream";
+
+/** How the service zone names the kinds. */
+type MethodKind = "unary" | "server-stream" | "bidi";
+
+const METHOD_TYPES: Readonly<Record<MethodKind, MethodType>> = {
+  unary: "unary",
+  "server-stream": "server_stream",
+  bidi: "bidi_stream",
+};
 
 const AUTH_METHODS =
   "AuthEnable AuthDisable AuthStatus Authenticate UserAdd UserGet UserList UserDelete UserChangePassword " +
@@ -64,15 +73,15 @@ export class GrpcMetrics {
   }
 
   /**
-   * The row of `/service/Method`. One that etcd does not initialise (Lock, Election) gets its series when it is first asked for,
-   * and its codes as they occur.
+   * The row of `/service/Method`, in the form that the gRPC server asks for. One that etcd does not initialise (Lock, Election)
+   * gets its series when it is first asked for, and its codes as they occur.
    */
-  method(path: string, type: MethodType): GrpcMethodMetrics {
+  readonly method = (path: string, kind: MethodKind): GrpcMethodMetrics => {
     const known = this.#rows.get(path);
     if (known !== undefined) return known;
     const [, service = "", method = ""] = path.split("/");
-    return this.#add(service, method, type, false);
-  }
+    return this.#add(service, method, METHOD_TYPES[kind], false);
+  };
 
   #add(service: string, method: string, type: MethodType, initialised: boolean): GrpcMethodMetrics {
     const labels = { grpc_type: type, grpc_service: service, grpc_method: method };
