@@ -4,12 +4,12 @@
 // An entry is [length, bit 31 = alive][newest row][key bytes, padded with zeros to whole words].
 import { assert } from "../base/assert.ts";
 
-/** slab number << 13 | offset in units of 8 bytes, below 2^31. 0 is no key: slab 0 is never used. */
+/** slab number << 16 | offset in units of 8 bytes, below 2^31. 0 is no key: slab 0 is never used. */
 export type KeyId = number;
 export const NO_KEY: KeyId = 0;
 
-const SLAB_WORDS = 16_384;
-const UNITS_BITS = 13;
+const SLAB_WORDS = 131_072;
+const UNITS_BITS = 16;
 const UNITS_MASK = (1 << UNITS_BITS) - 1;
 const HEADER_WORDS = 2;
 const ALIVE = 0x8000_0000 | 0;
@@ -17,7 +17,7 @@ const LENGTH_MASK = 0x7fff_ffff;
 /** Up to this many units each size has a class of its own; above, classes grow by a quarter. */
 const EXACT_UNITS_MAX = 64;
 const CLASS_UNITS_MAX = 1024;
-const SLABS_MAX = 1 << 18;
+const SLABS_MAX = 1 << 15;
 const NO_WORDS = new Int32Array(0);
 
 type Slab = {

@@ -1,70 +1,100 @@
-// From key bytes to KeyId: open addressing in segments that split one at a time (extendible hashing), so that growth never
-// stops the world: a split rehashes about 3,000 keys. Used for every point lookup; knows no order. The key asked for is the
-// arena's probe.
+// From key bytes to KeyId: buckets of one cache line in segments that split one at a time (extendible hashing), so that a lookup
+// costs one miss before the key itself, and growth never stops the world: a split rehashes about 2,500 keys. Used for every
+// point lookup; knows no order. The key asked for is the arena's probe.
+//
+// Bucket: [12 key ids][12 tags of one byte][count, and above it how many keys of earlier buckets went past this full one]
 import { assert } from "../base/assert.ts";
 import { type KeyArena, type KeyId, NO_KEY } from "./key-arena.ts";
 
-const SEGMENT_BITS = 12;
-/** Beyond this depth (or when all hashes are equal) a segment doubles instead of splitting: hostile keys cost speed, not memory. */
+const BUCKET_BITS = 4;
+const BUCKET_KEYS = 12;
+const TAGS = 12;
+const STATE = 15;
+const COUNT_MASK = 0xff;
+const ONE_PAST = 0x100;
+const SEGMENT_BUCKETS = 256;
+const FILL_MAX = 0.8;
+/** Beyond this depth (when hashes agree in all these bits) a segment doubles instead: hostile keys cost speed, not memory. */
 const DEPTH_MAX = 20;
-const TAG_SHIFT = 12;
+const TAG_SHIFT = 8;
+const EACH_BYTE = 0x0101_0101;
+const HIGH_BITS = 0x8080_8080 | 0;
 
 class Segment {
-  readonly ids: Int32Array;
-  readonly tags: Uint8Array;
+  readonly words: Int32Array;
+  /** Buckets − 1. */
   readonly mask: number;
   readonly depth: number;
   readonly countMax: number;
   count = 0;
 
-  constructor(depth: number, slots: number) {
-    this.ids = new Int32Array(slots);
-    this.tags = new Uint8Array(slots);
-    this.mask = slots - 1;
+  constructor(depth: number, buckets: number) {
+    this.words = new Int32Array(buckets << BUCKET_BITS);
+    this.mask = buckets - 1;
     this.depth = depth;
-    this.countMax = Math.floor(slots * 0.8);
+    this.countMax = Math.floor(buckets * BUCKET_KEYS * FILL_MAX);
   }
 
   add(hash: number, id: KeyId): void {
-    const { ids, mask } = this;
-    let at = hash & mask;
-    while (ids[at] !== NO_KEY) at = (at + 1) & mask;
-    ids[at] = id;
-    this.tags[at] = hash >>> TAG_SHIFT;
+    const { words, mask } = this;
+    let bucket = hash & mask;
+    let at = bucket << BUCKET_BITS;
+    while ((words[at + STATE]! & COUNT_MASK) === BUCKET_KEYS) {
+      words[at + STATE]! += ONE_PAST;
+      bucket = (bucket + 1) & mask;
+      at = bucket << BUCKET_BITS;
+    }
+    const place = words[at + STATE]! & COUNT_MASK;
+    words[at + STATE]!++;
+    words[at + place] = id;
+    setTag(words, at, place, hash >>> TAG_SHIFT);
     this.count++;
   }
+}
+
+function setTag(words: Int32Array, bucket: number, place: number, tag: number): void {
+  const at = bucket + TAGS + (place >>> 2);
+  const shift = (place & 3) << 3;
+  words[at] = (words[at]! & ~(0xff << shift)) | ((tag & 0xff) << shift);
 }
 
 export class KeyHash {
   readonly #arena: KeyArena;
   #directory: Segment[];
   #depth = 0;
-  #slots = 0;
+  #buckets = 0;
 
-  /** `expected` keys fit without a split. */
+  /** `expected` keys fit without many splits. */
   constructor(arena: KeyArena, expected = 0) {
     this.#arena = arena;
-    while ((1 << (SEGMENT_BITS + this.#depth)) * 0.75 < expected && this.#depth < DEPTH_MAX) this.#depth++;
+    const full = SEGMENT_BUCKETS * BUCKET_KEYS * FILL_MAX;
+    while ((1 << this.#depth) * full < expected && this.#depth < DEPTH_MAX) this.#depth++;
     this.#directory = [];
     for (let i = 0; i < 1 << this.#depth; i++)
-      this.#directory.push(this.#segment(this.#depth, 1 << SEGMENT_BITS));
+      this.#directory.push(this.#segment(this.#depth, SEGMENT_BUCKETS));
   }
 
   get memoryBytes(): number {
-    return this.#slots * 5 + this.#directory.length * 8;
+    return (this.#buckets << BUCKET_BITS) * 4 + this.#directory.length * 8;
   }
 
   /** The key that equals the arena's probe, whose hash is `hash`, or NO_KEY. */
   find(hash: number): KeyId {
-    const segment = this.#segmentOf(hash);
-    const { ids, tags, mask } = segment;
-    const tag = (hash >>> TAG_SHIFT) & 255;
-    let at = hash & mask;
-    for (;;) {
-      const id = ids[at]!;
-      if (id === NO_KEY) return NO_KEY;
-      if (tags[at] === tag && this.#arena.equalsProbe(id)) return id;
-      at = (at + 1) & mask;
+    const { words, mask } = this.#segmentOf(hash);
+    const pattern = Math.imul((hash >>> TAG_SHIFT) & 0xff, EACH_BYTE);
+    for (let bucket = hash & mask; ; bucket = (bucket + 1) & mask) {
+      const at = bucket << BUCKET_BITS;
+      for (let word = 0; word < BUCKET_KEYS >>> 2; word++) {
+        const difference = words[at + TAGS + word]! ^ pattern;
+        // A high bit for each byte that is zero, so whose tag is ours (and rarely for one above it: the key decides).
+        let matches = (difference - EACH_BYTE) & ~difference & HIGH_BITS;
+        while (matches !== 0) {
+          const id = words[at + (word << 2) + ((31 - Math.clz32(matches & -matches)) >>> 3)]!;
+          if (id !== NO_KEY && this.#arena.equalsProbe(id)) return id;
+          matches &= matches - 1;
+        }
+      }
+      if (words[at + STATE]! < ONE_PAST) return NO_KEY;
     }
   }
 
@@ -80,27 +110,22 @@ export class KeyHash {
 
   remove(hash: number, id: KeyId): void {
     const segment = this.#segmentOf(hash);
-    const { ids, tags, mask } = segment;
-    let hole = hash & mask;
-    while (ids[hole] !== id) {
-      assert(ids[hole] !== NO_KEY, "a removed key is in the hash");
-      hole = (hole + 1) & mask;
+    const { words, mask } = segment;
+    for (let bucket = hash & mask; ; bucket = (bucket + 1) & mask) {
+      const at = bucket << BUCKET_BITS;
+      const last = (words[at + STATE]! & COUNT_MASK) - 1;
+      for (let place = 0; place <= last; place++) {
+        if (words[at + place] !== id) continue;
+        words[at + place] = words[at + last]!;
+        setTag(words, at, place, words[at + TAGS + (last >>> 2)]! >>> ((last & 3) << 3));
+        words[at + last] = NO_KEY;
+        words[at + STATE]!--;
+        segment.count--;
+        return;
+      }
+      assert(words[at + STATE]! >= ONE_PAST, "a removed key is in the hash");
+      words[at + STATE]! -= ONE_PAST;
     }
-    segment.count--;
-    // Close the gap: an entry moves back unless its home lies behind the hole.
-    let at = hole;
-    for (;;) {
-      at = (at + 1) & mask;
-      const other = ids[at]!;
-      if (other === NO_KEY) break;
-      const home = this.#arena.hashOf(other) & mask;
-      if (((at - home) & mask) < ((at - hole) & mask)) continue;
-      ids[hole] = other;
-      tags[hole] = tags[at]!;
-      hole = at;
-    }
-    ids[hole] = NO_KEY;
-    tags[hole] = 0;
   }
 
   #segmentOf(hash: number): Segment {
@@ -108,15 +133,16 @@ export class KeyHash {
     return this.#directory[depth === 0 ? 0 : hash >>> (32 - depth)]!;
   }
 
-  #segment(depth: number, slots: number): Segment {
-    this.#slots += slots;
-    return new Segment(depth, slots);
+  #segment(depth: number, buckets: number): Segment {
+    this.#buckets += buckets;
+    return new Segment(depth, buckets);
   }
 
   #split(segment: Segment, hash: number): void {
-    this.#slots -= segment.mask + 1;
+    const buckets = segment.mask + 1;
+    this.#buckets -= buckets;
     if (segment.depth >= DEPTH_MAX) {
-      const grown = this.#segment(segment.depth, (segment.mask + 1) * 2);
+      const grown = this.#segment(segment.depth, buckets * 2);
       this.#move(segment, grown, grown, 0);
       this.#replace(segment, hash, grown, grown);
       return;
@@ -127,19 +153,21 @@ export class KeyHash {
       this.#directory = doubled;
       this.#depth++;
     }
-    const slots = segment.mask + 1;
-    const low = this.#segment(segment.depth + 1, slots);
-    const high = this.#segment(segment.depth + 1, slots);
+    const low = this.#segment(segment.depth + 1, buckets);
+    const high = this.#segment(segment.depth + 1, buckets);
     this.#move(segment, low, high, 1 << (31 - segment.depth));
     this.#replace(segment, hash, low, high);
   }
 
   #move(from: Segment, low: Segment, high: Segment, bit: number): void {
-    for (let i = 0; i <= from.mask; i++) {
-      const id = from.ids[i]!;
-      if (id === NO_KEY) continue;
-      const hash = this.#arena.hashOf(id);
-      ((hash & bit) === 0 ? low : high).add(hash, id);
+    const { words } = from;
+    for (let at = 0; at < words.length; at += 1 << BUCKET_BITS) {
+      const count = words[at + STATE]! & COUNT_MASK;
+      for (let place = 0; place < count; place++) {
+        const id = words[at + place]!;
+        const hash = this.#arena.hashOf(id);
+        ((hash & bit) === 0 ? low : high).add(hash, id);
+      }
     }
   }
 

@@ -5,7 +5,7 @@ import { assert } from "../base/assert.ts";
 import type { Slot } from "./contract.ts";
 import type { KeyId } from "./key-arena.ts";
 
-export const CHUNK_BITS = 13;
+export const CHUNK_BITS = 12;
 export const CHUNK_ROWS = 1 << CHUNK_BITS;
 export const CHUNK_MASK = CHUNK_ROWS - 1;
 
