@@ -163,6 +163,41 @@ export class KeyArena {
     return this.#probeLength - length;
   }
 
+  /** How many whole words two keys have in common from the start; bytes beyond a key's end count as zeros. */
+  commonWords(a: KeyId, b: KeyId): number {
+    const wordsA = this.#words[a >>> UNITS_BITS]!;
+    const wordsB = this.#words[b >>> UNITS_BITS]!;
+    const atA = (a & UNITS_MASK) << 1;
+    const atB = (b & UNITS_MASK) << 1;
+    const lengthA = (wordsA[atA]! & LENGTH_MASK) + 3;
+    const lengthB = (wordsB[atB]! & LENGTH_MASK) + 3;
+    const count = Math.min(lengthA, lengthB) >>> 2;
+    let i = 0;
+    while (i < count && wordsA[atA + HEADER_WORDS + i] === wordsB[atB + HEADER_WORDS + i]) i++;
+    return i;
+  }
+
+  /** Whether the probe begins with the first `count` words of an entry's key. */
+  sharesWords(id: KeyId, count: number): boolean {
+    if (this.#probeWords < count) return false;
+    const words = this.#words[id >>> UNITS_BITS]!;
+    const from = ((id & UNITS_MASK) << 1) + HEADER_WORDS;
+    const probe = this.#probe;
+    for (let i = count - 1; i >= 0; i--) if (words[from + i] !== probe[i]) return false;
+    return true;
+  }
+
+  /** Word `index` of an entry's key, 0 beyond its end, as a number whose order is the order of the bytes. */
+  orderedWord(id: KeyId, index: number): number {
+    const words = this.#words[id >>> UNITS_BITS]!;
+    const at = (id & UNITS_MASK) << 1;
+    return index << 2 < (words[at]! & LENGTH_MASK) ? ordered(words[at + HEADER_WORDS + index]!) : ordered(0);
+  }
+
+  probeOrderedWord(index: number): number {
+    return ordered(index < this.#probeWords ? this.#probe[index]! : 0);
+  }
+
   /** Makes an entry of the probe: not alive, without a row. */
   addProbe(): KeyId {
     const id = this.#allocate((HEADER_WORDS + this.#probeWords + 1) >>> 1);
@@ -313,6 +348,12 @@ export class KeyArena {
     this.#freeNumbers.push(number);
     this.#bytes -= words.byteLength;
   }
+}
+
+/** Bytes reversed, so that the first byte weighs most, and the sign flipped, so that signed comparison is unsigned order. */
+function ordered(word: number): number {
+  const swapped = (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24);
+  return swapped ^ (0x8000_0000 | 0);
 }
 
 function mix(hash: number, word: number): number {

@@ -2,15 +2,19 @@
 // the newest revision, so that counting a range costs two descents. Keys enter with their first row and leave with their last;
 // in between they may be dead. The key a call is about is the arena's probe. Called by the store and its parts only.
 //
-// Leaf:  [count][next leaf or −1][62 key ids]         Inner: [count][60 children][60 separators][60 counts of alive keys]
+// Leaf:  [count][next leaf or −1][words that all its keys have in common][60 key ids][60 heads: the word after those]
+// Inner: [count][60 children][60 separators][60 counts of alive keys]
 // Invariant: for i > 0, separator i of an inner node is the smallest key below child i. Separator 0 is never read.
 import { assert } from "../base/assert.ts";
 import type { KeyArena, KeyId } from "./key-arena.ts";
 import { NodePool } from "./node-pool.ts";
 
-const LEAF_HEAD = 2;
-export const LEAF_KEYS = 62;
-const LEAF_WORDS = LEAF_HEAD + LEAF_KEYS;
+const COMMON = 2;
+const LEAF_HEAD = 3;
+const LEAF_KEYS = 60;
+/** From a key id to its head: most steps of a search in a leaf then touch no key at all. */
+const HEADS = LEAF_KEYS;
+const LEAF_WORDS = LEAF_HEAD + 2 * LEAF_KEYS + 1;
 const FANOUT = 60;
 const CHILDREN = 1;
 const SEPARATORS = CHILDREN + FANOUT;
@@ -20,7 +24,7 @@ const HEIGHT_MAX = 16;
 export const NO_LEAF = -1;
 
 /** A leaf or inner node that is built in order is filled so far: later keys find room. */
-const BUILT_LEAF_KEYS = 56;
+const BUILT_LEAF_KEYS = 54;
 const BUILT_CHILDREN = 54;
 
 /** Nodes of one level in order: each with its smallest key and its number of alive keys. */
@@ -66,18 +70,8 @@ export class KeyTree {
     if (alive) this.#addAlive(1);
     this.#keys++;
     const index = this.#lowerBound(leaf);
-    const words = this.#leafWords(leaf);
-    const at = this.#leafAt(leaf);
-    const count = words[at]!;
-    if (count < LEAF_KEYS) {
-      const place = at + LEAF_HEAD + index;
-      // A loop: copyWithin costs a call into the engine, more than moving half a leaf.
-      for (let i = at + LEAF_HEAD + count; i > place; i--) words[i] = words[i - 1]!;
-      words[place] = id;
-      words[at] = count + 1;
-      return;
-    }
-    this.#splitLeaf(leaf, index, id);
+    if (this.leafCount(leaf) < LEAF_KEYS) this.#insertKey(leaf, index, id);
+    else this.#splitLeaf(leaf, index, id);
   }
 
   /** The probe's key, which is in the tree, became alive (+1) or dead (−1). */
@@ -95,7 +89,10 @@ export class KeyTree {
     assert(words[at + LEAF_HEAD + index] === id, "a removed key is in the tree");
     this.#keys--;
     const count = words[at]! - 1;
-    words.copyWithin(at + LEAF_HEAD + index, at + LEAF_HEAD + index + 1, at + LEAF_HEAD + count + 1);
+    for (let i = at + LEAF_HEAD + index; i < at + LEAF_HEAD + count; i++) {
+      words[i] = words[i + 1]!;
+      words[i + HEADS] = words[i + HEADS + 1]!;
+    }
     words[at] = count;
     if (index === 0 && count > 0) this.#setMinimum(1, words[at + LEAF_HEAD]!);
     if (count < LEAF_KEYS >>> 2 && this.#height > 0) this.#mendLeaf();
@@ -142,7 +139,10 @@ export class KeyTree {
     let leaf = build.nodes[build.nodes.length - 1];
     if (leaf === undefined || this.leafCount(leaf) === BUILT_LEAF_KEYS) {
       const first = leaf === undefined ? this.#root : this.#newLeaf();
-      if (leaf !== undefined) this.#leafWords(leaf)[this.#leafAt(leaf) + 1] = first;
+      if (leaf !== undefined) {
+        this.#leafWords(leaf)[this.#leafAt(leaf) + 1] = first;
+        this.#setHeads(leaf);
+      }
       leaf = first;
       build.nodes.push(leaf);
       build.firsts.push(id);
@@ -160,6 +160,7 @@ export class KeyTree {
   /** Builds the inner nodes over the leaves that append() filled. */
   seal(build: TreeBuild): void {
     let { nodes, firsts, alive } = build;
+    if (nodes.length > 0) this.#setHeads(nodes[nodes.length - 1]!);
     while (nodes.length > 1) {
       const above: TreeBuild = { nodes: [], firsts: [], alive: [] };
       const groups = Math.ceil(nodes.length / BUILT_CHILDREN);
@@ -270,6 +271,7 @@ export class KeyTree {
     const at = this.#leafAt(leaf);
     words[at] = 0;
     words[at + 1] = NO_LEAF;
+    words[at + COMMON] = 0;
     return leaf;
   }
 
@@ -303,14 +305,70 @@ export class KeyTree {
   #lowerBound(leaf: number): number {
     const words = this.#leafWords(leaf);
     const first = this.#leafAt(leaf) + LEAF_HEAD;
-    let low = 0;
-    let high = words[first - LEAF_HEAD]!;
+    const count = words[first - LEAF_HEAD]!;
+    const common = words[first - LEAF_HEAD + COMMON]!;
+    if (count === 0) return 0;
+    // The leaf's first key was its separator in the node above, so it was looked at just before.
+    if (!this.#arena.sharesWords(words[first]!, common))
+      return this.#lowerBoundByKeys(words, first, 0, count);
+    const head = this.#arena.probeOrderedWord(common);
+    let low = first + HEADS;
+    let high = low + count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (words[middle]! < head) low = middle + 1;
+      else high = middle;
+    }
+    const from = low - first - HEADS;
+    let to = from;
+    while (to < count && words[first + HEADS + to] === head) to++;
+    return this.#lowerBoundByKeys(words, first, from, to);
+  }
+
+  #lowerBoundByKeys(words: Int32Array, first: number, from: number, to: number): number {
+    let low = from;
+    let high = to;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (this.#arena.compareProbe(words[first + middle]!) > 0) low = middle + 1;
       else high = middle;
     }
     return low;
+  }
+
+  /** Puts the probe's key at `index` of a leaf that has room. */
+  #insertKey(leaf: number, index: number, id: KeyId): void {
+    const words = this.#leafWords(leaf);
+    const at = this.#leafAt(leaf);
+    const first = at + LEAF_HEAD;
+    const count = words[at]!;
+    const shares = count > 0 && this.#arena.sharesWords(words[first]!, words[at + COMMON]!);
+    // A loop: copyWithin costs a call into the engine, more than moving half a leaf.
+    for (let i = first + count; i > first + index; i--) {
+      words[i] = words[i - 1]!;
+      words[i + HEADS] = words[i + HEADS - 1]!;
+    }
+    words[first + index] = id;
+    words[at] = count + 1;
+    if (shares) words[first + index + HEADS] = this.#arena.probeOrderedWord(words[at + COMMON]!);
+    else this.#setHeads(leaf);
+  }
+
+  /** What the first and the last key have in common, all between them have. */
+  #commonWords(words: Int32Array, at: number): number {
+    return this.#arena.commonWords(words[at + LEAF_HEAD]!, words[at + LEAF_HEAD + words[at]! - 1]!);
+  }
+
+  #setHeads(leaf: number): void {
+    const words = this.#leafWords(leaf);
+    const at = this.#leafAt(leaf);
+    const count = words[at]!;
+    if (count === 0) return;
+    const common = this.#commonWords(words, at);
+    words[at + COMMON] = common;
+    for (let i = at + LEAF_HEAD; i < at + LEAF_HEAD + count; i++) {
+      words[i + HEADS] = this.#arena.orderedWord(words[i]!, common);
+    }
   }
 
   #addAlive(by: number): void {
@@ -340,17 +398,19 @@ export class KeyTree {
     const keep = index === LEAF_KEYS && leftWords[left + 1] === NO_LEAF ? LEAF_KEYS : LEAF_KEYS >>> 1;
     rightWords[to + 1] = leftWords[left + 1]!;
     leftWords[left + 1] = right;
-    const toRight = index > keep || keep === LEAF_KEYS;
     const moved = LEAF_KEYS - keep;
-    for (let i = 0; i < moved; i++) rightWords[to + LEAF_HEAD + i] = leftWords[left + LEAF_HEAD + keep + i]!;
+    for (let i = 0; i < moved; i++) {
+      rightWords[to + LEAF_HEAD + i] = leftWords[left + LEAF_HEAD + keep + i]!;
+      rightWords[to + LEAF_HEAD + HEADS + i] = leftWords[left + LEAF_HEAD + HEADS + keep + i]!;
+    }
     leftWords[left] = keep;
     rightWords[to] = moved;
-    const words = toRight ? rightWords : leftWords;
-    const at = toRight ? to : left;
-    const place = at + LEAF_HEAD + (toRight ? index - keep : index);
-    words.copyWithin(place + 1, place, at + LEAF_HEAD + words[at]!);
-    words[place] = id;
-    words[at]!++;
+    rightWords[to + COMMON] = leftWords[left + COMMON]!;
+    if (index > keep || keep === LEAF_KEYS) this.#insertKey(right, index - keep, id);
+    else this.#insertKey(leaf, index, id);
+    // Fewer keys may have more in common; the heads are only made anew when they tell more then.
+    if (this.#commonWords(leftWords, left) > leftWords[left + COMMON]!) this.#setHeads(leaf);
+    if (this.#commonWords(rightWords, to) > rightWords[to + COMMON]!) this.#setHeads(right);
     this.#addChild(1, right, rightWords[to + LEAF_HEAD]!, leaf, this.#aliveInLeaf(right));
   }
 
@@ -472,11 +532,12 @@ export class KeyTree {
     if (total <= (LEAF_KEYS * 3) >>> 2) {
       for (let i = 0; i < rightCount; i++) leftWords[leftAt + leftCount + i] = rightWords[rightAt + i]!;
       leftWords[leftAt - LEAF_HEAD] = total;
-      leftWords[leftAt - 1] = rightWords[rightAt - 1]!;
+      leftWords[leftAt - LEAF_HEAD + 1] = rightWords[rightAt - LEAF_HEAD + 1]!;
       words[at + COUNTS + first]! += words[at + COUNTS + first + 1]!;
       if (leftCount === 0) this.#mendEmptied(words, at, first, leftWords[leftAt]!);
       this.#removeChild(words, at, first + 1);
       this.#leaves.release(right);
+      this.#setHeads(left);
       this.#mendInner(1);
       return;
     }
@@ -492,6 +553,8 @@ export class KeyTree {
     }
     leftWords[leftAt - LEAF_HEAD] = half;
     rightWords[rightAt - LEAF_HEAD] = total - half;
+    this.#setHeads(left);
+    this.#setHeads(right);
     words[at + SEPARATORS + first + 1] = rightWords[rightAt]!;
     if (leftCount === 0) this.#mendEmptied(words, at, first, leftWords[leftAt]!);
     const alive = words[at + COUNTS + first]! + words[at + COUNTS + first + 1]!;
