@@ -101,6 +101,7 @@ function bumpRow(file: BoltFile, bump: number, log: ConsoleLog): { row: Row; rev
   let latest = 0;
   while (keys.next()) latest = keys.revision.main;
   const revision = latest + bump;
+  if (!Number.isSafeInteger(revision)) fail(`--bump-revision ${bump} is too much: revisions end at 2^53`);
   log("info", CALLER, "bumping latest revision", {
     "latest-revision": latest,
     "bump-amount": bump,
