@@ -1,10 +1,18 @@
 // `npm run interop`: real clients, tools and peers against the server under test. Closes with `N passed, N failed`.
-//   npm run interop -- [WORD...] [--subject CMD] [--quick] [--seed N] [--ops N] [--rounds N] [--list]
+//   npm run interop -- [WORD...] [--subject CMD] [--quick] [--seed N] [--ops N] [--rounds N] [--seconds N] [--list]
 // Words narrow the run to cases whose name contains one of them. It must end by itself and leave no process behind.
 import { parseArgs } from "node:util";
+import { apiserverCases } from "./cases/apiserver.ts";
+import { clientCases } from "./cases/clientv3.ts";
+import { corruptionCases } from "./cases/corruption.ts";
+import { crashCases } from "./cases/crash.ts";
 import { differentialCases } from "./cases/differential.ts";
 import { etcdctlCases } from "./cases/etcdctl.ts";
+import { framingCases } from "./cases/framing.ts";
+import { garbageCases } from "./cases/garbage.ts";
 import { importCases } from "./cases/import.ts";
+import { memoryCases } from "./cases/memory.ts";
+import { metricsCases } from "./cases/metrics.ts";
 import { snapshotCases } from "./cases/snapshot.ts";
 import type { Case, Settings } from "./lib/case.ts";
 import { removeRunDirs } from "./lib/paths.ts";
@@ -12,7 +20,20 @@ import { killAll, subject } from "./lib/server.ts";
 
 const defaultLimitMs = 180_000;
 
-const all: readonly Case[] = [...etcdctlCases, ...snapshotCases, ...importCases, ...differentialCases];
+const all: readonly Case[] = [
+  ...etcdctlCases,
+  ...snapshotCases,
+  ...importCases,
+  ...clientCases,
+  ...metricsCases,
+  ...framingCases,
+  ...garbageCases,
+  ...differentialCases,
+  ...crashCases,
+  ...corruptionCases,
+  ...memoryCases,
+  ...apiserverCases,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,6 +43,7 @@ const { values, positionals } = parseArgs({
     seed: { type: "string" },
     ops: { type: "string" },
     rounds: { type: "string" },
+    seconds: { type: "string" },
     list: { type: "boolean", default: false },
   },
 });
@@ -48,7 +70,8 @@ async function runCase(one: Case, settings: Settings): Promise<boolean> {
 }
 
 function indent(text: string): string {
-  return text.replaceAll(/^/gm, "        ");
+  const lines = text.split("\n").map((line) => (line.length > 2_000 ? `${line.slice(0, 2_000)} …` : line));
+  return lines.map((line) => `        ${line}`).join("\n");
 }
 
 async function main(): Promise<void> {
@@ -64,6 +87,7 @@ async function main(): Promise<void> {
     quick: values.quick,
     seed: Number(values.seed ?? Math.floor(Math.random() * 1_000_000)),
     operations: Number(values.ops ?? (values.quick ? 3_000 : 100_000)),
+    seconds: Number(values.seconds ?? (values.quick ? 10 : 60)),
     rounds: Number(values.rounds ?? (values.quick ? 5 : 50)),
   };
   console.log(`under test: ${settings.subject.argv.join(" ")}`);

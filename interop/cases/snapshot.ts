@@ -1,5 +1,6 @@
 // Snapshots cross the border both ways: taken from the server under test by the real etcdctl, judged and restored by the real etcdutl,
 // served by a real etcd with an equal hash. The run directory holds everything; nothing outside it is touched.
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Case, check, equal, match, withServer } from "../lib/case.ts";
 import { mustRun } from "../lib/command.ts";
@@ -27,7 +28,13 @@ async function carryOver(from: ServerCommand, to: ServerCommand): Promise<void> 
     };
     equal(status.revision, before.hash_revision, "snapshot status tells the revision");
     check(status.totalKey > 0, "snapshot status counts keys");
-    await mustRun([etcdutl, "hashkv", file]);
+    // etcdutl hashkv opens its file for writing, which breaks the sum at its end: it gets a copy.
+    copyFileSync(file, `${file}.copy`);
+    match(
+      await mustRun([etcdutl, "hashkv", `${file}.copy`]),
+      new RegExp(`^${before.hash},`),
+      "etcdutl hashkv",
+    );
     const dataDir = join(dir, "restored");
     await mustRun([etcdutl, "snapshot", "restore", file, "--data-dir", dataDir]);
     const restored = await Server.start(to, { dataDir });
@@ -46,11 +53,11 @@ export const snapshotCases: readonly Case[] = [
     run: async ({ subject }) => carryOver(subject, await realEtcd()),
   },
   {
-    name: "snapshot: a real etcd 3.6 serves the restored snapshot of the server under test with equal HashKV",
-    run: async ({ subject }) => carryOver(subject, await realEtcd("etcd-3.6")),
-  },
-  {
     name: "snapshot: the server under test serves a data directory that the real etcdutl restored",
     run: async ({ subject }) => carryOver(await realEtcd(), subject),
+  },
+  {
+    name: "snapshot: the server under test serves a snapshot of etcd 3.6 that the real etcdutl restored",
+    run: async ({ subject }) => carryOver(await realEtcd("etcd-3.6"), subject),
   },
 ];

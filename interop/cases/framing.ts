@@ -1,0 +1,53 @@
+// h2spec against the client port of the server under test. Cases that must fail for a gRPC server stand in known-failures.txt, which may
+// only shrink: a listed case that passes fails the run too.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Case, check, equal, withServer } from "../lib/case.ts";
+import { runCommand, tail } from "../lib/command.ts";
+import { projectRoot } from "../lib/paths.ts";
+import { peer } from "../peers.ts";
+
+function knownFailures(): string[] {
+  const text = readFileSync(join(projectRoot, "interop", "h2spec", "known-failures.txt"), "utf8");
+  return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+/** The titles of failed cases, with the section that they stand under. */
+function failuresOf(report: string): string[] {
+  const failed: string[] = [];
+  for (const block of report.matchAll(
+    /<testcase package="([^"]*)" classname="([^"]*)"[^>]*>([\s\S]*?)<\/testcase>/g,
+  )) {
+    if (block[3]!.includes("<failure") || block[3]!.includes("<error"))
+      failed.push(`${block[1]}: ${block[2]}`);
+  }
+  return failed;
+}
+
+export const framingCases: readonly Case[] = [
+  {
+    name: "h2spec: generic, http2 and hpack cases pass on the client port",
+    limitMs: 600_000,
+    run: ({ subject }) =>
+      withServer(subject, {}, async (server, dir) => {
+        const report = join(dir, "h2spec.xml");
+        const argv = [
+          await peer("h2spec"),
+          "-h",
+          "127.0.0.1",
+          "-p",
+          `${server.clientPort}`,
+          "-o",
+          "2",
+          "-j",
+          report,
+        ];
+        const result = await runCommand([...argv, "generic", "http2", "hpack"], { timeoutMs: 500_000 });
+        const summary = /\d+ tests, \d+ passed, \d+ skipped, \d+ failed/.exec(result.stdout);
+        check(summary !== null, tail(result.stdout + result.stderr));
+        console.log(`        ${summary![0]}`);
+        equal(failuresOf(readFileSync(report, "utf8")), knownFailures(), "failed cases");
+        equal(await server.httpStatus("/health"), 200, "health after all of it");
+      }),
+  },
+];
