@@ -182,6 +182,21 @@ export function isLocalMessage(type: MessageType): boolean {
   }
 }
 
+/**
+ * Votes and acknowledgements: what they say must be on disk before anybody hears it. In a Ready without asynchronous storage these must
+ * wait for the write; all other messages may leave while it is under way (thesis 10.2.1).
+ */
+export function waitsForStorage(type: MessageType): boolean {
+  switch (type) {
+    case MessageType.MsgAppResp:
+    case MessageType.MsgVoteResp:
+    case MessageType.MsgPreVoteResp:
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** True for answers, which only make sense from a member of the present configuration. */
 export function isResponseMessage(type: MessageType): boolean {
   switch (type) {

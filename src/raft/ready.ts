@@ -20,7 +20,8 @@ import type { ReadState } from "./read-only.ts";
 
 /**
  * Order of work without asynchronous storage: write hardState, entries and snapshot (flush if mustSync), then send the messages, then
- * apply the committed entries, then advance(). A leader may send its MsgApp before the flush is done.
+ * apply the committed entries, then advance(). Messages that do not wait for storage (waitsForStorage) may leave while the write is under
+ * way. Messages may be stepped, and entries proposed, between ready() and advance(); only ready() itself must wait for advance().
  */
 export type Ready = {
   /** Changed since the last Ready, else undefined. */

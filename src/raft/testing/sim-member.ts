@@ -21,9 +21,11 @@ import {
   newHardState,
   newSnapshot,
   type Snapshot,
+  waitsForStorage,
 } from "../message.ts";
 import { StateType } from "../raft.ts";
 import { RawNode } from "../raw-node.ts";
+import type { Ready } from "../ready.ts";
 import { type SafetyChecker, ShadowLog } from "./safety.ts";
 
 export type SimOptions = Omit<Config, "id" | "storage" | "logger" | "random" | "applied">;
@@ -53,6 +55,8 @@ export class SimMember {
   readonly #disk = new SimDisk();
   readonly #shadow = new ShadowLog();
   #raw: RawNode | undefined = undefined;
+  /** A Ready whose write is under way; without asynchronous storage there is one at most. */
+  #writing: Ready | undefined = undefined;
   #appendWork: Message[] = [];
   #applyWork: Message[] = [];
   /** Messages for others, to be collected by the network. */
@@ -79,6 +83,10 @@ export class SimMember {
   get raw(): RawNode {
     assert(this.#raw !== undefined, "the member runs");
     return this.#raw;
+  }
+
+  get busy(): boolean {
+    return this.#writing !== undefined || this.raw.hasReady();
   }
 
   get applied(): number {
@@ -109,6 +117,7 @@ export class SimMember {
   /** All that is not on disk is lost. */
   crash(): void {
     this.#raw = undefined;
+    this.#writing = undefined;
     this.#appendWork = [];
     this.#applyWork = [];
     this.outbox = [];
@@ -124,25 +133,41 @@ export class SimMember {
     this.#safety.commitsTo(raw.term, raw.committed, this.#shadow);
   }
 
-  /** One Ready; `crashAfterWrite` ends the member when its disk is written but nobody has been told. */
+  /** The next piece of work: a Ready, or the end of one whose write takes its time. `crashAfterWrite`: it ends before anybody is told. */
   work(crashAfterWrite: boolean): void {
-    const raw = this.raw;
-    if (!raw.hasReady()) return;
-    const ready = raw.ready();
+    if (this.#writing !== undefined) {
+      this.#finish(this.#writing, crashAfterWrite);
+      return;
+    }
+    if (!this.raw.hasReady()) return;
+    const ready = this.raw.ready();
+    this.#note(ready);
+    if (this.#options.asyncStorageWrites === true) {
+      for (const message of ready.messages) this.#route(message);
+      return;
+    }
+    this.outbox.push(...ready.messages.filter((message) => !waitsForStorage(message.type)));
+    if (this.#random(2) === 0) this.#writing = ready;
+    else this.#finish(ready, crashAfterWrite);
+  }
+
+  #note(ready: Ready): void {
     if (ready.snapshot !== undefined) this.#shadow.restart(ready.snapshot.metadata.index, []);
     this.#shadow.append(ready.entries);
     this.#safety.appends(ready.entries, this.#shadow);
     for (const read of ready.readStates) {
       this.reads.push({ context: utf8FromBytes(read.requestContext), index: read.index });
     }
-    const isAsync = this.#options.asyncStorageWrites === true;
-    if (!isAsync) this.#write(ready.hardState, ready.entries, ready.snapshot);
+  }
+
+  #finish(ready: Ready, crashAfterWrite: boolean): void {
+    this.#writing = undefined;
+    this.#write(ready.hardState, ready.entries, ready.snapshot);
     if (crashAfterWrite) {
       this.crash();
       return;
     }
-    for (const message of ready.messages) this.#route(message);
-    if (isAsync) return;
+    this.outbox.push(...ready.messages.filter((message) => waitsForStorage(message.type)));
     this.with((raft) => this.#apply(raft, ready.committedEntries));
     this.with((raft) => raft.advance());
   }
@@ -177,7 +202,8 @@ export class SimMember {
 
   /** Drops the log up to a little before what is applied. */
   compact(keep: number): void {
-    if (this.#appendWork.length === 0) this.#disk.compact(this.#disk.applied - keep);
+    if (this.#appendWork.length === 0 && this.#writing === undefined)
+      this.#disk.compact(this.#disk.applied - keep);
   }
 
   #write(hardState: HardState | undefined, entries: readonly Entry[], snapshot: Snapshot | undefined): void {

@@ -251,7 +251,7 @@ export class Simulation {
       busy = false;
       assert(rounds++ < SETTLE_ROUNDS, "members do not talk without end when nothing happens");
       for (const member of this.#members) {
-        if (member.raw.hasReady()) busy = true;
+        if (member.busy) busy = true;
         member.work(false);
         member.workAppend();
         member.workApply();
