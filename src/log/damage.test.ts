@@ -15,7 +15,7 @@ const directory = "/data";
 const identity = { memberId: memberId(11n), clusterId: clusterId(22n) };
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
 /** Every n-th byte of the big files; FUZZ_RUNS=all takes every one. */
-const stride = process.env["FUZZ_RUNS"] === "all" ? 1 : 5;
+const stride = process.env["FUZZ_RUNS"] === "all" ? 1 : 11;
 
 const limits = {
   ...LOG_LIMITS,
