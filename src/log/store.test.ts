@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterId, type Index, index, memberId, NO_LEASE, type Revision, term } from "../base/brand.ts";
 import { latin1ToBytes } from "../base/bytes.ts";
+import { reclaimStore } from "../member/reclaim-store.ts";
 import { Restorer } from "../mvcc/restorer.ts";
 import { Store } from "../mvcc/store.ts";
 import { nodeClock } from "../node/clock.ts";
@@ -11,7 +12,7 @@ import { nodeDigest } from "../node/digest.ts";
 import { silentLogger } from "../ports/logger.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { bytesFor, dice } from "../sim/log-model.ts";
-import type { CheckpointInput, LogSource } from "./contract.ts";
+import type { CheckpointInput, LogSource, ReclaimStore } from "./contract.ts";
 import { LOG_LIMITS, type Log, openLog } from "./log.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
@@ -28,7 +29,7 @@ const VALUE_AT = 4;
 class Member implements LogSource {
   readonly #disk: SimDisk;
   log: Log;
-  store: Store = new Store({ seed: 5 });
+  revisions: Store = new Store({ seed: 5 });
   appliedIndex = 0 as Index;
   /** main revision → key and length of the value put by it. */
   readonly puts = new Map<number, { key: number; length: number }>();
@@ -36,6 +37,10 @@ class Member implements LogSource {
   constructor(disk: SimDisk, log: Log) {
     this.#disk = disk;
     this.log = log;
+  }
+
+  get store(): ReclaimStore {
+    return reclaimStore(this.revisions);
   }
 
   static async start(disk: SimDisk): Promise<Member> {
@@ -64,7 +69,7 @@ class Member implements LogSource {
       for await (const chunk of log.imageChunks()) restorer.push(chunk);
       const restored = restorer.finish();
       assert.ok(restored.ok);
-      this.store = restored.store;
+      this.revisions = restored.store;
     }
     await log.replay(
       index(this.appliedIndex + 1),
@@ -77,7 +82,7 @@ class Member implements LogSource {
 
   apply(at: Index, data: Uint8Array, file: number, offset: number): void {
     const key = new DataView(data.buffer, data.byteOffset).getUint32(0);
-    const txn = this.store.write();
+    const txn = this.revisions.write();
     txn.put(latin1ToBytes(`key-${key}`), NO_LEASE, file as never, offset + VALUE_AT, data.length - VALUE_AT);
     this.puts.set(txn.end(), { key, length: data.length - VALUE_AT });
     this.appliedIndex = at;
@@ -87,7 +92,7 @@ class Member implements LogSource {
     const at = index(this.log.raft.lastIndex() + 1);
     const data = new Uint8Array(VALUE_AT + length);
     new DataView(data.buffer).setUint32(0, key);
-    data.set(bytesFor(key, this.store.currentRevision + 1, length), VALUE_AT);
+    data.set(bytesFor(key, this.revisions.currentRevision + 1, length), VALUE_AT);
     this.log.writer.append([{ term: term(1), index: at, type: 0, data }], undefined);
     this.log.writer.flushSync();
     const { file, offset } = this.log.writer.placeOf(at);
@@ -95,8 +100,8 @@ class Member implements LogSource {
   }
 
   compact(): void {
-    assert.equal(this.store.compact((this.store.currentRevision - 50) as Revision), undefined);
-    while (!this.store.compactSlice(1000, undefined));
+    assert.equal(this.revisions.compact((this.revisions.currentRevision - 50) as Revision), undefined);
+    while (!this.revisions.compactSlice(1000, undefined));
   }
 
   checkpoint(): CheckpointInput {
@@ -105,13 +110,13 @@ class Member implements LogSource {
       appliedTerm: term(1),
       confState: new Uint8Array(0),
       tables: new Uint8Array(0),
-      image: this.store.checkpoint(),
+      image: this.revisions.checkpoint(),
     };
   }
 
   /** Every key's newest value, and every kept revision's. */
   check(puts: ReadonlyMap<number, { key: number; length: number }>): void {
-    const { store, log } = this;
+    const { revisions: store, log } = this;
     const newest = new Map<number, number>();
     for (const [main, { key }] of puts) newest.set(key, main);
     for (const [main, { key, length }] of puts) {
@@ -163,7 +168,7 @@ test("store and log together keep every value over checkpoints, reclaims under w
     member.check(puts);
   }
   await member.log.reclaim(member, true);
-  const live = member.store.liveBytes;
+  const live = member.revisions.liveBytes;
   assert.ok(disk.usedBytes < 2 * live + 6 * limits.segmentBytesMax, member.log.describe(member.store));
   await member.stop();
 });
