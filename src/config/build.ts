@@ -6,6 +6,7 @@ import { cipherSuiteProblem } from "./cipher-suites.ts";
 import type { AutoCompaction, Config, TlsConfig, TlsVersion } from "./config.ts";
 import type { FlagValues } from "./flag-values.ts";
 import { type Parsed, parseDuration, parsed, unparsed } from "./go-values.ts";
+import { clientTlsProblem, missingTlsProblem, peerTlsProblem } from "./tls-checks.ts";
 import { type EndpointUrl, isSecure, urlAddress } from "./urls.ts";
 import type { Warn } from "./validate.ts";
 
@@ -25,35 +26,32 @@ export type BuildInput = {
   readonly clientAllowedCommonNames: readonly string[];
 };
 
-/** The first problem in etcd's order of starting, which it reports as fatal. */
-export function startProblem(values: FlagValues): string | undefined {
-  return (
+/** What ends the start, and the message under which etcd logs it as fatal. */
+export type StartProblem = {
+  readonly message: "discovery failed" | "listener failed";
+  readonly error: string;
+};
+
+/** The first problem in etcd's order of starting. */
+export function startProblem(input: BuildInput): StartProblem | undefined {
+  const { values } = input;
+  const error =
     cipherSuiteProblem(values.texts("cipher-suites")) ??
-    checkListeners(values) ??
+    peerTlsProblem(values) ??
+    missingTlsProblem(values) ??
+    sharedUrlProblem(values) ??
     checkRetention(values) ??
-    checkAuthToken(values)
-  );
+    checkAuthToken(values);
+  if (error !== undefined) return { message: "discovery failed", error };
+  const late = clientTlsProblem(values, input.clientAllowedCommonNames);
+  return late === undefined ? undefined : { message: "listener failed", error: late };
 }
 
-function checkListeners(values: FlagValues): string | undefined {
-  const grpc = values.urls("listen-client-urls");
-  const http = values.urls("listen-client-http-urls");
-  const noCertificate = values.text("cert-file") === "" || values.text("key-file") === "";
-  for (const url of [...grpc, ...http]) {
-    if (isSecure(url) && noCertificate) {
-      const files = "TLS key/cert (--cert-file, --key-file) must be provided";
-      return `${files} for client url ${url.text} with HTTPS scheme`;
-    }
-  }
-  const taken = new Set(grpc.map(urlAddress));
-  const both = http.find((url) => taken.has(urlAddress(url)));
-  if (both !== undefined) {
-    return `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${both.text}`;
-  }
-  const metrics = values.urls("listen-metrics-urls").some(isSecure) && noCertificate;
-  return metrics
-    ? "client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url"
-    : undefined;
+function sharedUrlProblem(values: FlagValues): string | undefined {
+  const taken = new Set(values.urls("listen-client-urls").map(urlAddress));
+  const both = values.urls("listen-client-http-urls").find((url) => taken.has(urlAddress(url)));
+  if (both === undefined) return undefined;
+  return `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${both.text}`;
 }
 
 function checkRetention(values: FlagValues): string | undefined {

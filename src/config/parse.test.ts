@@ -109,6 +109,33 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ],
 ];
 
+const CERT = "--listen-client-urls=https://127.0.0.1:1 --advertise-client-urls=https://127.0.0.1:1";
+const PEER = "--name=x --listen-peer-urls=https://127.0.0.1:2";
+
+const TLS_REFUSED: readonly (readonly [string, string])[] = [
+  [PEER, "1 cannot listen on TLS for 127.0.0.1:2: KeyFile and CertFile are not presented"],
+  [`${PEER} --peer-cert-file c`, "1 KeyFile and CertFile must both be present[key: , cert: c]"],
+  [
+    `${PEER} --peer-cert-file c --peer-key-file k --peer-cert-allowed-cn a --peer-cert-allowed-hostname b,c`,
+    '1 AllowedCNs and AllowedHostnames are mutually exclusive (cns=["a"], hostnames=["b" "c"])',
+  ],
+  [
+    `${PEER} --peer-cert-file c --peer-key-file k --peer-client-cert-file d`,
+    "1 ClientKeyFile and ClientCertFile must both be present or both absent: key: , cert: d]",
+  ],
+  [`${CERT} --key-file k`, "1 KeyFile and CertFile must both be present[key: k, cert: ]"],
+  [
+    "--listen-metrics-urls=https://127.0.0.1:3",
+    "1 client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url",
+  ],
+];
+
+test("TLS files that are missing or do not fit together are named", () => {
+  for (const [args, expected] of TLS_REFUSED) assert.equal(problemOf({ args }), expected, args);
+  assert.equal(configOf({ args: `${CERT} --cert-file c --key-file k` }).clientTls.keyFile, "k");
+  assert.equal(configOf({ args: `${PEER} --peer-auto-tls` }).peerTls.autoTls, true);
+});
+
 test("a wrong command line is refused in etcd's words with etcd's exit code", () => {
   for (const [args, expected] of REFUSED) assert.equal(problemOf({ args }), expected, args);
 });

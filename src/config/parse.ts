@@ -99,13 +99,14 @@ class Attempt {
     if (later !== undefined) return this.#fatal(later);
     this.#applyDefaults(values);
     startWarnings(values, this.#warn);
-    const start = startProblem(values);
-    if (start !== undefined) return this.#fatal(start);
-    const config = buildConfig({
+    const input = {
       values,
       logging: this.#logging ?? DEFAULT_LOGGING,
       clientAllowedCommonNames: this.#clientAllowedCommonNames,
-    });
+    };
+    const start = startProblem(input);
+    if (start !== undefined) return this.#fatal(start.error, start.message);
+    const config = buildConfig(input);
     return { kind: "config", config, logged: this.#logged() };
   }
 
@@ -205,9 +206,9 @@ class Attempt {
     this.#log("warn", "'data-dir' was empty; using default", { "data-dir": directory });
   }
 
-  /** What etcd finds wrong only while it starts: a fatal line under the one text that it has for all of them. */
-  #fatal(problem: string): Outcome {
-    this.#log("fatal", "discovery failed", { error: problem });
+  /** What etcd finds wrong only while it starts: a fatal line, under the same text for nearly all of them. */
+  #fatal(problem: string, message = "discovery failed"): Outcome {
+    this.#log("fatal", message, { error: problem });
     return { kind: "failed", exitCode: 1, logged: this.#logged() };
   }
 
