@@ -1,0 +1,175 @@
+// Listening sockets of the client port: TCP or unix, plain or TLS. Finds out what each connection speaks (ALPN, or the first
+// bytes) and hands it on: HTTP/2 to the gRPC server, HTTP/1.x to node:http. Wired by main; knows neither of them itself.
+import { rm } from "node:fs/promises";
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import type { Logger } from "../ports/logger.ts";
+import { SILENCE_MS, sniff } from "./listener-sniff.ts";
+import type { TlsContext } from "./tls-context.ts";
+
+export type ListenAddress =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+export type ListenerOptions = {
+  readonly address: ListenAddress;
+  /** Undefined: plain text. */
+  readonly tls: TlsContext | undefined;
+  /** `head`: what was already read. Undefined: HTTP/2 is not served here, such connections are closed. */
+  readonly onHttp2: ((socket: Socket, head: Buffer) => void) | undefined;
+  /** What was already read has been pushed back. Undefined: HTTP/1.x is not served here. */
+  readonly onHttp1: ((socket: Socket) => void) | undefined;
+  readonly logger: Logger;
+};
+
+/** etcd's tlsHandshakeTimeout. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Go's default. */
+const KEEPALIVE_DELAY_MS = 15_000;
+
+/** Both halves close on their own (a gRPC client may half-close); small answers leave at once; dead peers are found. */
+const SOCKET_OPTIONS = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
+};
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  /** Connections that have not said what they speak. */
+  readonly #undecided = new Set<Socket>();
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#server = options.tls === undefined ? this.#plainServer() : this.#tlsServer(options.tls);
+  }
+
+  /** Listens, or fails with Go's words for the reason. */
+  static async open(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    const { address } = options;
+    // A socket file that a dead process left behind would stand in our way.
+    if (address.kind === "unix") await rm(address.path, { force: true });
+    const server = listener.#server;
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) => reject(listenError(address, error)));
+      const where =
+        address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
+      server.listen({ ...where, backlog: 4096 }, resolve);
+    });
+    server.removeAllListeners("error");
+    server.on("error", (error) => options.logger.warn("listener failed", { error: error.message }));
+    return listener;
+  }
+
+  /** The port that is listened on (as asked for, or as the system chose for 0); 0 for unix. */
+  get port(): number {
+    const address = this.#server.address();
+    return address !== null && typeof address === "object" ? address.port : 0;
+  }
+
+  /** Accepts nothing more. Connections handed on are no concern of ours. */
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#undecided) socket.destroy();
+  }
+
+  #plainServer(): Server {
+    return createServer(SOCKET_OPTIONS, (socket) => this.#sniff(socket));
+  }
+
+  #tlsServer(tls: TlsContext): TlsServer {
+    const server = createTlsServer({
+      ...SOCKET_OPTIONS,
+      ...tls.secureContextOptions,
+      ALPNProtocols: ["h2", "http/1.1"],
+      requestCert: tls.requiresClientCertificate,
+      rejectUnauthorized: tls.requiresClientCertificate,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    });
+    let generation = tls.generation;
+    server.prependListener("connection", () => {
+      tls.refresh();
+      if (tls.generation === generation) return;
+      generation = tls.generation;
+      server.setSecureContext(tls.secureContextOptions);
+    });
+    server.on("tlsClientError", (error, socket) => {
+      this.#rejected(socket, error.message);
+      socket.destroy();
+    });
+    server.on("secureConnection", (socket) => this.#secured(socket, tls));
+    return server;
+  }
+
+  #rejected(socket: TLSSocket, reason: string): void {
+    this.#options.logger.warn("rejected connection on client endpoint", {
+      "remote-addr": `${socket.remoteAddress ?? ""}:${socket.remotePort ?? ""}`,
+      "server-name": typeof socket.servername === "string" ? socket.servername : "",
+      error: reason,
+    });
+  }
+
+  #secured(socket: TLSSocket, tls: TlsContext): void {
+    socket.setNoDelay(true);
+    const refusal = tls.refusal(socket);
+    if (refusal !== undefined) {
+      this.#rejected(socket, refusal);
+      socket.destroy();
+    } else if (socket.alpnProtocol === "h2") {
+      this.#http2(socket, Buffer.alloc(0));
+    } else if (socket.alpnProtocol === "http/1.1") {
+      this.#http1(socket);
+    } else {
+      this.#sniff(socket);
+    }
+  }
+
+  #sniff(socket: Socket): void {
+    this.#undecided.add(socket);
+    const decided = (): void => {
+      this.#undecided.delete(socket);
+    };
+    socket.once("close", decided);
+    sniff(socket, SILENCE_MS, (speaks, head) => {
+      socket.off("close", decided);
+      decided();
+      if (speaks === "http2") {
+        this.#http2(socket, head);
+        return;
+      }
+      socket.pause();
+      socket.unshift(head);
+      this.#http1(socket);
+      socket.resume();
+    });
+  }
+
+  #http2(socket: Socket, head: Buffer): void {
+    if (this.#options.onHttp2 === undefined) socket.destroy();
+    else this.#options.onHttp2(socket, head);
+  }
+
+  #http1(socket: Socket): void {
+    if (this.#options.onHttp1 === undefined) socket.destroy();
+    else this.#options.onHttp1(socket);
+  }
+}
+
+/** As Go words it, since people search for it. */
+function listenError(address: ListenAddress, error: Error): Error {
+  const code = "code" in error ? String(error.code) : "";
+  const where =
+    address.kind === "unix"
+      ? `listen unix ${address.path}`
+      : `listen tcp ${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: "bind: address already in use",
+    EADDRNOTAVAIL: "bind: cannot assign requested address",
+    EACCES: "bind: permission denied",
+    ENOENT: "bind: no such file or directory",
+  };
+  return new Error(`${where}: ${reasons[code] ?? error.message}`, { cause: error });
+}
