@@ -7,7 +7,7 @@ import type { Slot, SlotView, ValueReader } from "./contract.ts";
 import type { KeyId } from "./key-arena.ts";
 import { CompactionHashes, hashCost, KeyValueHasher } from "./key-value-hash.ts";
 import { Pins } from "./pins.ts";
-import { CHUNK_BITS, CHUNK_MASK, KEY, LENGTH, NEXT, PREVIOUS, ROW_WORDS } from "./row-table.ts";
+import { CHUNK_BITS, CHUNK_MASK, KEY, NEXT, PREVIOUS, ROW_WORDS } from "./row-table.ts";
 import type { Tables } from "./tables.ts";
 
 /** etcd's mark for "never compacted". */
@@ -15,7 +15,6 @@ const NEVER = -1;
 
 type Job = {
   readonly revision: number;
-  readonly previous: number;
   /** False for the pass that only drops what pins had held back. */
   readonly compacts: boolean;
   /** undefined: no hash is kept of this pass. */
@@ -60,7 +59,7 @@ export class Compactor {
     this.compacted = revision;
     this.scheduled = revision;
     const hasher = previousCompleted ? new KeyValueHasher(this.#view, previous, revision) : undefined;
-    this.#queue.push({ revision, previous, compacts: true, hasher });
+    this.#queue.push({ revision, compacts: true, hasher });
     return undefined;
   }
 
@@ -101,8 +100,7 @@ export class Compactor {
   #begin(hashing: boolean): boolean {
     const queued = this.#queue.shift();
     if (queued !== undefined) this.#job = hashing ? queued : { ...queued, hasher: undefined };
-    else if (this.#mustSweep())
-      this.#job = { revision: this.finished, previous: NEVER, compacts: false, hasher: undefined };
+    else if (this.#mustSweep()) this.#job = { revision: this.finished, compacts: false, hasher: undefined };
     else return false;
     this.#index = 0;
     this.#row = 0;
@@ -149,12 +147,9 @@ export class Compactor {
     const gone = superseded || (tombstone && main < revision);
     let cost = 0;
     if (job.hasher !== undefined && values !== undefined) {
-      // What an earlier compaction dropped, and only a pin still holds, does not exist for etcd.
-      const droppedBefore = nextMain <= job.previous || (tombstone && main < job.previous);
-      if (!droppedBefore) {
-        job.hasher.write(slot, !gone, values);
-        cost = hashCost(rows.word(slot, LENGTH) >>> 0);
-      }
+      // Rows that only a pin still holds are among these, and left out by the hasher: they are not to be kept.
+      job.hasher.write(slot, !gone, values);
+      cost = hashCost(rows.lengthOf(slot));
     }
     if (!gone) return cost;
     // A tombstone must outlive the older rows that a pin holds, or they would rise from the dead.

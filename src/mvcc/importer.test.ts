@@ -8,6 +8,7 @@ import { isEtcdError } from "../base/errors.ts";
 import { type FileNumber, NO_SLOT, type ValueReader } from "./contract.ts";
 import { Importer, type ImportRow } from "./importer.ts";
 import { slowCrc32c } from "./model.test.ts";
+import { newSlotList } from "./slot-list.ts";
 
 const FROM = latin1ToBytes("\0");
 const values: ValueReader = { readValue: () => new Uint8Array(0), copyValue: () => {} };
@@ -75,4 +76,33 @@ test("the mark of a bumped revision counts for the revision and the hash, and is
   revision.writeBigUInt64BE(1_000_000_002n);
   revision.write("_", 8);
   assert.equal(job.result?.hash, slowCrc32c([...Buffer.from("key"), ...revision]));
+});
+
+test("revisions far apart, of great age and of great version keep their numbers through compaction", () => {
+  const importer = new Importer({ seed: 1 });
+  const mains = Array.from({ length: 12 }, (_, i) => 2 + i * (2 ** 32 + 12_345));
+  for (const [i, main] of mains.entries())
+    importer.add(row(main, i, `k${i % 7}`, { create: 2, version: 2 ** 33 + i }));
+  const store = importer.finish({ finished: -1, scheduled: -1 });
+  for (const compacted of [mains[3]!, mains[11]!]) {
+    assert.equal(store.compact(compacted as Revision), undefined);
+    while (!store.compactSlice(1, undefined));
+    for (let i = 5; i < 12; i++) {
+      const slot = store.find(latin1ToBytes(`k${i % 7}`), store.currentRevision);
+      assert.equal(store.mainOf(slot), mains[i]);
+      assert.equal(store.subOf(slot), i);
+      assert.equal(store.createRevisionOf(slot), 2);
+      assert.equal(store.versionOf(slot), 2 ** 33 + i);
+    }
+  }
+  assert.equal(store.rows, 7);
+  const out = newSlotList();
+  const txn = store.write();
+  const slot = txn.put(latin1ToBytes("k4"), NO_LEASE, 1 as FileNumber, 2 ** 47, 2 ** 32 - 1);
+  txn.end();
+  assert.equal(store.versionOf(slot), 2 ** 33 + 12);
+  assert.equal(store.offsetOf(slot), 2 ** 47);
+  assert.equal(store.valueLengthOf(slot), 2 ** 32 - 1);
+  assert.equal(store.revisionsSince((mains[11]! + 1) as Revision, 0, out), mains[11]! + 2);
+  assert.equal(out.length, 1);
 });

@@ -60,15 +60,17 @@ function setTag(words: Int32Array, bucket: number, place: number, tag: number): 
 
 export class KeyHash {
   readonly #arena: KeyArena;
+  readonly #depthMax: number;
   #directory: Segment[];
   #depth = 0;
   #buckets = 0;
 
   /** `expected` keys fit without many splits. */
-  constructor(arena: KeyArena, expected = 0) {
+  constructor(arena: KeyArena, expected = 0, depthMax = DEPTH_MAX) {
     this.#arena = arena;
+    this.#depthMax = depthMax;
     const full = SEGMENT_BUCKETS * BUCKET_KEYS * FILL_MAX;
-    while ((1 << this.#depth) * full < expected && this.#depth < DEPTH_MAX) this.#depth++;
+    while ((1 << this.#depth) * full < expected && this.#depth < depthMax) this.#depth++;
     this.#directory = [];
     for (let i = 0; i < 1 << this.#depth; i++)
       this.#directory.push(this.#segment(this.#depth, SEGMENT_BUCKETS));
@@ -141,7 +143,7 @@ export class KeyHash {
   #split(segment: Segment, hash: number): void {
     const buckets = segment.mask + 1;
     this.#buckets -= buckets;
-    if (segment.depth >= DEPTH_MAX) {
+    if (segment.depth >= this.#depthMax) {
       const grown = this.#segment(segment.depth, buckets * 2);
       this.#move(segment, grown, grown, 0);
       this.#replace(segment, hash, grown, grown);

@@ -245,7 +245,8 @@ export class Store implements ReadView {
   revisionsSince(from: Revision, max: number, out: SlotList): Revision {
     const { rows, current } = this.#tables;
     let position = rows.seek(from, 0);
-    let left = max;
+    // At least one revision, or a caller would never get on.
+    let left = Math.max(1, max);
     let main = -1;
     for (let index = position >>> CHUNK_BITS; index < rows.order.length; index++, position = 0) {
       const chunk = rows.order[index]!;

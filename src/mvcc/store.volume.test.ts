@@ -92,6 +92,29 @@ test("nothing is lost or made up while chunks, leaves, segments and slabs split,
   assert.ok(store.memoryBytes < before / 2, "memory follows what is left");
 });
 
+test("ranges of any width are deleted whole, and counted right afterwards", () => {
+  const filled = new Filled(11, 20_000);
+  const { random, store } = filled;
+  for (let i = 0; i < 20_000; i++) filled.put(filled.key(i));
+  for (let round = 0; round < 40; round++) {
+    const a = filled.key(random.below(20_000));
+    const b = random.below(4) === 0 ? `${a}5` : filled.key(random.below(20_000));
+    const gone = [...filled.alive.keys()].filter((key) => key >= a && key < b);
+    const out = newSlotList();
+    const txn = store.write();
+    assert.equal(txn.delete(latin1ToBytes(a), latin1ToBytes(b), out), gone.length);
+    txn.end();
+    assert.equal(out.length, gone.length);
+    for (const key of gone) filled.alive.delete(key);
+    if (round % 8 === 7) {
+      filled.compare();
+      for (let i = 0; i < 6_000; i++) filled.put(filled.key(random.below(20_000)));
+      filled.compact(1000);
+    }
+  }
+  filled.compare();
+});
+
 test("keys put in order and deleted in order, from either side, leave an empty store that works", () => {
   for (const backwards of [false, true]) {
     const filled = new Filled(6, 5_000);
