@@ -4,11 +4,13 @@
 import { FormatError } from "../base/format-error.ts";
 import { BoltFile } from "../bbolt/reader.ts";
 import { type Disk, DiskError, type DiskFile } from "../ports/disk.ts";
-import type { ConfState, Entry, HardState } from "../wire/generated/raftpb.ts";
+import { DecodeError } from "../wire/decode-error.ts";
+import { type ConfState, type Entry, EntryType, type HardState } from "../wire/generated/raftpb.ts";
 import { type BackendTables, readTables } from "./backend.ts";
 import { FileSource } from "./file-source.ts";
 import { KeyCursor } from "./key-cursor.ts";
 import { snapDatabaseName } from "./snap-file.ts";
+import { modernRequest } from "./v2-request.ts";
 import {
   parseWalName,
   readWal,
@@ -75,7 +77,8 @@ export type EtcdData = {
   keys(): KeyCursor;
   /**
    * The log behind tables.consistentIndex. Those up to hardState.commit are committed and not in the tables yet: the caller applies
-   * them. Later ones are not known to be committed, but this member may have voted for them: they belong into its log.
+   * them. Later ones are not known to be committed, but this member may have voted for them: they belong into its log. Requests of
+   * the v2 API, which 3.5 still logs, come as today's.
    */
   readonly entries: readonly Entry[];
   /** The term of the entry at consistentIndex: what the log before `entries` ends with. */
@@ -272,10 +275,22 @@ function assemble(
     confState: confStateOf(tables),
     tables,
     keys: () => new KeyCursor(database.file),
-    entries,
+    entries: entries.map((entry) => modernEntry(entry, walDirectory)),
     term: last?.term ?? tables.term,
     torn: content.torn !== undefined,
   };
+}
+
+/** A log of 3.5 holds a few requests of the v2 API: they come out as those of today. */
+function modernEntry(entry: Entry, walDirectory: string): Entry {
+  if (entry.type !== EntryType.EntryNormal) return entry;
+  try {
+    const data = modernRequest(entry.data);
+    return data === entry.data ? entry : { term: entry.term, index: entry.index, type: entry.type, data };
+  } catch (error) {
+    if (!(error instanceof FormatError) && !(error instanceof DecodeError)) throw error;
+    throw corrupt(walDirectory, 0, `entry ${entry.index}: ${error.message}`);
+  }
 }
 
 function confStateOf(tables: BackendTables): ConfState {

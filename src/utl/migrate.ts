@@ -9,6 +9,7 @@ import { ExitError, type Invocation } from "../cli/command.ts";
 import { goQuote } from "../cli/quote.ts";
 import { goFileError } from "../config/go-file-error.ts";
 import { type BackendTables, BucketName, MetaKey, readTables } from "../etcdfile/backend.ts";
+import { isV2Request } from "../etcdfile/v2-request.ts";
 import {
   parseWalName,
   readWal,
@@ -17,7 +18,9 @@ import {
   WalError,
   type WalSegment,
 } from "../etcdfile/wal-reader.ts";
+import { DecodeError } from "../wire/decode-error.ts";
 import { decodeInternalRaftRequest } from "../wire/generated/raft-internal.ts";
+import { EntryType } from "../wire/generated/raftpb.ts";
 import { type ConsoleLog, consoleLog } from "./console-log.ts";
 import { copyBuckets } from "./copy-buckets.ts";
 import { openDatabase, replaceDatabase, withDatabase } from "./database.ts";
@@ -106,6 +109,8 @@ function walVersion(directory: string, log: ConsoleLog): Version | undefined {
     const { entries } = readWal(selected.map(segment), snapshot);
     return entries.map(({ type, data }) => entryVersion(type, data)).reduce(newer, undefined);
   } catch (error) {
+    if (error instanceof DecodeError)
+      failure(`failed to read wal: an entry cannot be decoded: ${error.message}`, log);
     if (!(error instanceof WalError)) throw error;
     return failure(
       `failed to read wal: ${error.message}: in file '${error.segment}' at position: ${error.offset}`,
@@ -121,7 +126,7 @@ function newer(a: Version | undefined, b: Version | undefined): Version | undefi
 
 /** Of all requests only the downgrade test says that it needs more than 3.5. */
 function entryVersion(type: number, data: Uint8Array): Version | undefined {
-  if (type !== 0 || data.length === 0) return undefined;
+  if (type !== EntryType.EntryNormal || data.length === 0 || isV2Request(data)) return undefined;
   const test = decodeInternalRaftRequest(data).downgradeVersionTest;
   const named = /^(\d+)\.(\d+)\./.exec(test?.ver ?? "");
   if (named === null) return undefined;
