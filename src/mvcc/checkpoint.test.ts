@@ -108,6 +108,7 @@ test("a compaction that was not finished goes on after the restore", () => {
   assert.ok(restored.ok);
   assert.equal(restored.store.compactedRevision, 8);
   assert.equal(restored.store.finishedCompaction, 6);
+  assert.equal(restored.store.compactionPending, true);
   while (!restored.store.compactSlice(10, undefined));
   assert.equal(restored.store.finishedCompaction, 8);
   assert.deepEqual(restored.store.compactionHashes, [], "its hash would lack what was dropped before");
@@ -140,10 +141,13 @@ test("while a checkpoint is under way compaction waits, and goes on when it was 
   const checkpoint = store.checkpoint();
   checkpoint.next();
   assert.equal(store.compactSlice(1000, undefined), false);
+  assert.equal(store.compactionHeld, true);
   assert.equal(store.finishedCompaction, 6);
   checkpoint.cancel();
   checkpoint.cancel();
   assert.equal(checkpoint.next(), undefined);
+  assert.equal(store.compactionHeld, false);
   assert.equal(store.compactSlice(1000, undefined), true);
+  assert.equal(store.compactionPending, false);
   assert.equal(store.finishedCompaction, 8);
 });

@@ -89,6 +89,16 @@ export class Store implements ReadView {
     return this.#compactor.slice(rowsMax, values);
   }
 
+  /** Whether compactSlice() has something to do: a compaction (also one cut short by a restart), or rows that a pin let go. */
+  get compactionPending(): boolean {
+    return this.#compactor.hasWork;
+  }
+
+  /** Whether compactSlice() would do nothing now because a hash, a checkpoint or a hold is under way: look again later. */
+  get compactionHeld(): boolean {
+    return this.#compactor.holds > 0;
+  }
+
   /** Keeps what is visible at `at` readable until released, however far compaction goes. */
   pin(at: Revision): Pin {
     assert(at >= this.#compactor.compacted, "a pinned revision is not compacted yet");
