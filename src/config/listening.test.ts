@@ -1,0 +1,65 @@
+// Goal: what the flags say about listening arrives unchanged at the listeners.
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { silentLogger } from "../ports/logger.ts";
+import type { Config } from "./config.ts";
+import { clientTlsContext, listenAddress, tlsOptions } from "./listening.ts";
+import { parseConfig } from "./parse.ts";
+import { parseUrl } from "./urls.ts";
+
+function configOf(args: string): Config {
+  const outcome = parseConfig({
+    args: ["etcd", ...args.split(" ").filter((word) => word !== "")],
+    environment: {},
+    readFile: () => "",
+    defaultHost: () => ({ problem: "none" }),
+  });
+  assert(outcome.kind === "config", JSON.stringify(outcome));
+  return outcome.config;
+}
+
+test("an address is a host and port without brackets, or the path of a socket", () => {
+  const address = (text: string): unknown => {
+    const url = parseUrl(text);
+    assert.ok(url.ok);
+    return listenAddress(url.value);
+  };
+  assert.deepEqual(address("https://[::1]:2379"), { kind: "tcp", host: "::1", port: 2379 });
+  assert.deepEqual(address("unix:///run/etcd.sock"), { kind: "unix", path: "/run/etcd.sock" });
+  assert.deepEqual(address("unix://localhost:0"), { kind: "unix", path: "localhost:0" });
+});
+
+test("versions and cipher suites arrive in Node's names", () => {
+  const config = configOf(
+    "--tls-max-version=TLS1.3 --cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305",
+  );
+  const options = tlsOptions(config, config.clientTls);
+  assert.equal(options.minVersion, "TLSv1.2");
+  assert.equal(options.maxVersion, "TLSv1.3");
+  assert.equal(options.ciphers, "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305");
+});
+
+test("plain URLs need no certificate, --auto-tls makes one for the others", async () => {
+  assert.equal(await clientTlsContext(configOf(""), silentLogger), undefined);
+  const directory = mkdtempSync(join(tmpdir(), "cairn-tls-"));
+  const plain = configOf(`--data-dir=${directory}`);
+  const url = parseUrl("https://127.0.0.1:2379");
+  assert.ok(url.ok);
+  const config: Config = {
+    ...plain,
+    listenClientUrls: [url.value],
+    clientTls: { ...plain.clientTls, autoTls: true },
+  };
+  assert.notEqual(await clientTlsContext(config, silentLogger), undefined);
+  assert.ok(existsSync(join(directory, "fixtures/client/cert.pem")));
+});
+
+test("a certificate that is not there stops the start", async () => {
+  const config = configOf(
+    "--listen-client-urls=https://127.0.0.1:1 --advertise-client-urls=https://a:1 --cert-file=/nonexistent --key-file=/nonexistent",
+  );
+  await assert.rejects(clientTlsContext(config, silentLogger), /nonexistent/);
+});
