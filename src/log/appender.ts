@@ -74,6 +74,9 @@ export class Appender implements LogWriter {
   /** Full segments whose last bytes are staged, waiting for the flush. */
   #sealedParts: Part[] = [];
   #flushing = false;
+  /** What the asynchronous flush under way writes, and what flushSync wrote behind it: their blocks stay pinned until it ends. */
+  #inFlight: Part[] = [];
+  #behind: Part[] = [];
   #failed = false;
   #waiting: (() => void)[] = [];
   #flushMillis = 0;
@@ -115,7 +118,11 @@ export class Appender implements LogWriter {
 
   get prefersSync(): boolean {
     // Beyond the allocation a write may find no room, and giving the reserve back takes the asynchronous way.
-    return this.#flushMillis <= SYNC_FLUSH_MILLIS_MAX && this.#position <= this.#file.allocatedBytes;
+    return (
+      !this.#flushing &&
+      this.#flushMillis <= SYNC_FLUSH_MILLIS_MAX &&
+      this.#position <= this.#file.allocatedBytes
+    );
   }
 
   /** Bytes staged since the log was opened. */
@@ -163,22 +170,29 @@ export class Appender implements LogWriter {
     return true;
   }
 
+  /**
+   * Overtakes an asynchronous flush (a checkpoint may have one under way): its bytes are written once more, the same to the same
+   * place, and flushed before ours, because the batch of our records says that all before them is safe.
+   */
   flushSync(): void {
-    assert(!this.#flushing, "flushSync does not overtake a flush");
     if (this.#failed) return;
     const started = this.#options.clock.now();
     const parts = this.#issue();
-    if (parts.length === 0) return;
+    if (parts.length === 0 && !this.#flushing) return;
     try {
-      for (const part of parts) {
-        part.file.disk.writeSync(this.#chunksOf(part), part.from);
-        part.file.disk.syncSync();
-      }
+      for (const part of this.#inFlight) this.#writeSync(part);
+      for (const part of parts) this.#writeSync(part);
     } catch (error) {
       this.#fail(error);
       throw error;
     }
-    this.#finish(parts, this.#options.clock.now() - started);
+    if (this.#flushing) this.#behind.push(...parts);
+    else this.#finish(parts, this.#options.clock.now() - started);
+  }
+
+  #writeSync(part: Part): void {
+    part.file.disk.writeSync(this.#chunksOf(part), part.from);
+    part.file.disk.syncSync();
   }
 
   flush(done: () => void): void {
@@ -193,6 +207,7 @@ export class Appender implements LogWriter {
     this.#waiting = [];
     const started = this.#options.clock.now();
     const parts = this.#issue();
+    this.#inFlight = parts;
     try {
       // Never calls back before flush() has returned, even with nothing to do.
       if (parts.length === 0) await Promise.resolve();
@@ -204,7 +219,13 @@ export class Appender implements LogWriter {
       this.#fail(error);
       return;
     }
-    if (parts.length > 0) this.#finish(parts, this.#options.clock.now() - started);
+    const behind = this.#behind;
+    this.#inFlight = [];
+    this.#behind = [];
+    this.#finish(
+      [...parts, ...behind],
+      parts.length > 0 ? this.#options.clock.now() - started : this.#flushMillis,
+    );
     this.#flushing = false;
     if (this.#waiting.length > 0) void this.#run();
     for (const done of waiting) done();

@@ -30,7 +30,10 @@ export interface LogWriter {
   append(entries: readonly Entry[], hardState: HardState | undefined): void;
   /** The place of a staged or written entry's data. */
   placeOf(index: Index): EntryPlace;
-  /** Writes and flushes what is staged, on this thread, before it returns. For an idle member on a fast disk. */
+  /**
+   * Writes and flushes what is staged, on this thread, before it returns. For an idle member on a fast disk. While an asynchronous
+   * flush is under way that one's bytes are made safe as well (and its `done` still runs later).
+   */
   flushSync(): void;
   /** Writes and flushes what is staged; one such flush at a time. `done` runs when the bytes are safe. */
   flush(done: () => void): void;

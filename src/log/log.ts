@@ -87,6 +87,8 @@ export type EntryVisitor = (
 
 /** Entries replayed before other work goes first. */
 const REPLAY_SLICE_ENTRIES = 4096;
+/** After a background job found no room. */
+const FULL_PAUSE_MILLIS = 10_000;
 
 export async function openLog(options: LogOptions): Promise<Log> {
   const { directory, disk, digest } = options;
@@ -157,6 +159,7 @@ export class Log {
   /** The end of the queue of background jobs: one at a time. */
   #job: Promise<void> = Promise.resolve();
   #jobs = 0;
+  #pausedUntil = 0;
 
   constructor(options: LogOptions, lock: { unlock(): Promise<void> }, recovered: Recovered) {
     this.#options = options;
@@ -247,27 +250,29 @@ export class Log {
 
   /** True when enough was written since the last checkpoint. The member asks now and then, and calls checkpoint(). */
   get checkpointDue(): boolean {
-    return this.#jobs === 0 && this.#run.checkpointer.due;
+    return this.#mayWork && this.#run.checkpointer.due;
   }
 
   /** Writes a checkpoint and removes files in which nothing is alive. Also at a clean shutdown. */
   checkpoint(source: LogSource): Promise<void> {
-    return this.#enqueue(() => this.#checkpoint(source));
+    return this.#enqueue(() => this.#unlessFull(() => this.#checkpoint(source)));
   }
 
   /** True when the dead bytes outweigh the live ones. Costs a walk over the files, not over the keys. */
   reclaimDue(source: LogSource): boolean {
-    return this.#jobs === 0 && this.#victims(source, false).length > 0;
+    return this.#mayWork && this.#victims(source, false).length > 0;
   }
 
   /** Empties mostly dead files and removes them; `forced` (Defragment) takes all that are worth it. */
   reclaim(source: LogSource, forced: boolean): Promise<void> {
-    return this.#enqueue(async () => {
-      const victims = this.#victims(source, forced);
-      if (victims.length === 0 && !forced) return;
-      await copyLive(victims, source.store, this.#reclaimOptions());
-      await this.#checkpoint(source);
-    });
+    return this.#enqueue(() =>
+      this.#unlessFull(async () => {
+        const victims = this.#victims(source, forced);
+        if (victims.length === 0 && !forced) return;
+        await copyLive(victims, source.store, this.#reclaimOptions());
+        await this.#checkpoint(source);
+      }),
+    );
   }
 
   /** Values from outside the log (a snapshot, an imported database) are written as runs; see adoptRuns. */
@@ -332,6 +337,24 @@ export class Log {
     return done;
   }
 
+  /** A full device is no reason to stop: the job left nothing behind, and is tried again after a while. */
+  async #unlessFull(job: () => Promise<void>): Promise<void> {
+    try {
+      await job();
+    } catch (error) {
+      if (!isDiskErrorCode(error, "ENOSPC")) throw error;
+      this.#pausedUntil = this.#options.clock.now() + FULL_PAUSE_MILLIS;
+      this.#options.logger.warn("no room for a checkpoint or a reclaim; it is tried again", {
+        directory: this.#options.directory,
+        error: errorText(error),
+      });
+    }
+  }
+
+  get #mayWork(): boolean {
+    return this.#jobs === 0 && this.#options.clock.now() >= this.#pausedUntil;
+  }
+
   async #checkpoint(source: LogSource): Promise<void> {
     // What is dead at the moment the image begins is not named by it.
     const unneeded = this.#dead(source.store);
@@ -380,7 +403,7 @@ export class Log {
       reserveBytes: limits.reserveBytes,
       wantedBytes: limits.segmentBytesMax,
       onSpace: (full) => {
-        if (!full) void this.#running?.spares.prepare();
+        if (!full) this.#running?.spares.retry();
         this.#options.onSpace(full);
       },
     });
@@ -395,6 +418,7 @@ export class Log {
         directory,
         disk,
         digest,
+        clock: this.#options.clock,
         firstBytes: limits.segmentBytesFirst,
         bytesMax: limits.segmentBytesMax,
         nextNumber: () => this.#nextNumber(),

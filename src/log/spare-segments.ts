@@ -1,6 +1,7 @@
 // Prepares the next segment before it is needed: created under a temporary name, zero-filled, flushed, then renamed, so that a segment
 // has its whole size from the first record on and a put never waits for the file system. Log owns it; the appender takes from it.
 import type { FileNumber } from "../mvcc/contract.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk } from "../ports/disk.ts";
 import { encodeHeader, SEGMENT_MAGIC } from "./format.ts";
@@ -11,6 +12,7 @@ export type SpareOptions = {
   readonly directory: string;
   readonly disk: Disk;
   readonly digest: Digest;
+  readonly clock: Clock;
   /** The first segment is small, so that an empty member starts at once; each next one is twice as big, up to the limit. */
   readonly firstBytes: number;
   readonly bytesMax: number;
@@ -19,12 +21,16 @@ export type SpareOptions = {
   readonly onFailure: (error: unknown) => Promise<boolean>;
 };
 
+/** After a failure; meanwhile the current segment goes on beyond its allocation. */
+const RETRY_MILLIS = 2_000;
+
 export class SpareSegments {
   readonly #options: SpareOptions;
   #ready: LogFile | undefined;
   #preparing: Promise<void> | undefined;
   #bytes: number;
   #closed = false;
+  #notBefore = 0;
 
   constructor(options: SpareOptions, ready: LogFile | undefined, largestBytes: number) {
     this.#options = options;
@@ -50,10 +56,17 @@ export class SpareSegments {
   /** Resolves when a segment is ready, or could not be made (onFailure was told). */
   prepare(): Promise<void> {
     if (this.#ready !== undefined || this.#closed) return Promise.resolve();
+    if (this.#options.clock.now() < this.#notBefore) return Promise.resolve();
     this.#preparing ??= this.#prepare().finally(() => {
       this.#preparing = undefined;
     });
     return this.#preparing;
+  }
+
+  /** There may be room again. */
+  retry(): void {
+    this.#notBefore = 0;
+    void this.prepare();
   }
 
   async close(): Promise<void> {
@@ -69,9 +82,12 @@ export class SpareSegments {
         this.#ready = await this.#make(this.#options.nextNumber(), this.#bytes);
         return;
       } catch (error) {
-        if (!(await this.#options.onFailure(error))) return;
+        if (!(await this.#options.onFailure(error))) break;
+        // What the reserve gave back is not much.
+        this.#bytes = this.#options.firstBytes;
       }
     }
+    this.#notBefore = this.#options.clock.now() + RETRY_MILLIS;
   }
 
   async #make(number: FileNumber, bytes: number): Promise<LogFile> {
