@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type MemberId, memberId } from "../base/brand.ts";
 import { concatBytes, copyBytes, latin1ToBytes, utf8ToBytes } from "../base/bytes.ts";
-import type { FormatError } from "../base/format-error.ts";
+import { FormatError } from "../base/format-error.ts";
 import { BoltFile, bytesSource } from "../bbolt/reader.ts";
 import { bucketOfRows, type Row } from "../bbolt/rows.ts";
 import { BoltWriter } from "../bbolt/writer.ts";
@@ -13,7 +13,7 @@ import { type Disk, DiskError, type DiskFile } from "../ports/disk.ts";
 import { encodeKeyValue } from "../wire/generated/mvccpb.ts";
 import { type BackendTables, readTables } from "./backend.ts";
 import { backendBuckets } from "./backend-writer.ts";
-import { databaseError, type EtcdDataError, type EtcdDataOptions, readEtcdDataDir } from "./import.ts";
+import { type EtcdDataError, type EtcdDataOptions, readEtcdDataDir } from "./import.ts";
 import {
   decodeRevision,
   encodeRevision,
@@ -313,6 +313,6 @@ test("a row that is no KeyValue is named when the walk meets it", async () => {
   const data = await readEtcdDataDir(diskOf(files), "/d");
   assert.throws(
     () => data.keys().next(),
-    (error: FormatError) => /revision 2\/0 is no KeyValue/.test(databaseError(data, error).message),
+    (error) => error instanceof FormatError && /revision 2\/0 is no KeyValue/.test(error.message),
   );
 });

@@ -73,7 +73,7 @@ export type EtcdData = {
    */
   readonly confState: ConfState;
   readonly tables: BackendTables;
-  /** A new walk over all key rows, in revision order. */
+  /** A new walk over all key rows, in revision order. It throws a FormatError for a row that is broken: databasePath names the file. */
   keys(): KeyCursor;
   /**
    * The log behind tables.consistentIndex. Those up to hardState.commit are committed and not in the tables yet: the caller applies
@@ -87,11 +87,6 @@ export type EtcdData = {
   readonly torn: boolean;
   close(): Promise<void>;
 };
-
-/** True when the directory looks like one of etcd's. */
-export async function isEtcdDataDir(disk: Disk, directory: string): Promise<boolean> {
-  return disk.exists(`${directory}/member/snap/db`);
-}
 
 /** Throws an EtcdDataError. */
 export async function readEtcdDataDir(
@@ -297,9 +292,4 @@ function confStateOf(tables: BackendTables): ConfState {
   const ids = (learners: boolean): bigint[] =>
     tables.members.filter((member) => member.isLearner === learners).map((member) => member.id);
   return { voters: ids(false), learners: ids(true), votersOutgoing: [], learnersNext: [], autoLeave: false };
-}
-
-/** What a FormatError met while walking `keys()` means for the operator. */
-export function databaseError(data: EtcdData, error: FormatError): EtcdDataError {
-  return corrupt(data.databasePath, error.offset, error.message);
 }
