@@ -90,13 +90,11 @@ export class Maintenance {
   }
 
   /** The member's database in pieces; the last piece is the SHA-256 of all others. */
-  snapshot(options?: CallOptions): AsyncGenerator<SnapshotResponse, void, undefined> {
-    return this.#rpc.serverStream(
-      `${PATH}Snapshot`,
-      encodeSnapshotRequest({}),
-      decodeSnapshotResponse,
-      options,
-    );
+  snapshot(
+    options?: CallOptions & { readonly opened?: () => void },
+  ): AsyncGenerator<SnapshotResponse, void, undefined> {
+    const bytes = encodeSnapshotRequest({});
+    return this.#rpc.serverStream(`${PATH}Snapshot`, bytes, decodeSnapshotResponse, options, options?.opened);
   }
 
   async moveLeader(targetId: bigint, options?: CallOptions): Promise<MoveLeaderResponse> {

@@ -47,6 +47,7 @@ export type FailedAttempt = {
   /** Both ends of the connection, or undefined when there was none. */
   readonly remoteAddress: string | undefined;
   readonly localAddress: string | undefined;
+  readonly tls: boolean;
 };
 
 /** "repeatable": reads and what may safely happen twice. */
@@ -162,14 +163,14 @@ export class Rpc {
 
   #report(path: string, attempt: number, error: RpcError, connection: Connection | undefined): void {
     const socket = connection?.session?.socket;
+    const address = (host?: string, port?: number): string => `${host ?? ""}:${port ?? ""}`;
     this.options.onFailedAttempt?.({
       path,
       attempt,
       error,
-      remoteAddress:
-        socket === undefined ? undefined : `${socket.remoteAddress ?? ""}:${socket.remotePort ?? ""}`,
-      localAddress:
-        socket === undefined ? undefined : `${socket.localAddress ?? ""}:${socket.localPort ?? ""}`,
+      remoteAddress: socket === undefined ? undefined : address(socket.remoteAddress, socket.remotePort),
+      localAddress: socket === undefined ? undefined : address(socket.localAddress, socket.localPort),
+      tls: socket !== undefined && (socket as { encrypted?: boolean }).encrypted === true,
     });
   }
 
@@ -229,15 +230,17 @@ export class Rpc {
     return new Call(connection, this.settings(path, options, deadline), listener);
   }
 
-  /** A server stream as an async iterable; leaving the loop cancels the call. */
+  /** A server stream as an async iterable; leaving the loop cancels the call. `opened` is called when it is on its way. */
   async *serverStream<T>(
     path: string,
     request: Uint8Array,
     decode: (bytes: Uint8Array) => T,
     options?: CallOptions,
+    opened?: () => void,
   ): AsyncGenerator<T, void, undefined> {
     const queue = new MessageQueue();
     const call = await this.stream(path, queue, options);
+    opened?.();
     queue.attach(call);
     call.send(request);
     call.endRequests();
