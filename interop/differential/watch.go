@@ -38,6 +38,8 @@ type watchStream struct {
 	created []*pb.WatchResponse
 	told    map[int64][]line
 	prevKv  map[int64]bool
+	// What the creation under way asks for: events may come right behind its answer.
+	wantsPrevKv bool
 	settled int64
 	ended   error
 }
@@ -76,6 +78,9 @@ func (w *watchStream) take(r *pb.WatchResponse) {
 	switch {
 	case r.Created:
 		w.created = append(w.created, r)
+		if !r.Canceled {
+			w.prevKv[r.WatchId] = w.wantsPrevKv
+		}
 	case r.Canceled:
 		w.told[r.WatchId] = append(w.told[r.WatchId],
 			line{text: fmt.Sprintf("canceled compact_revision=%d reason=%q", r.CompactRevision, r.CancelReason)})
@@ -155,6 +160,7 @@ func (w *watchStream) waitBriefly() {
 func (w *watchStream) create(request *pb.WatchCreateRequest) (*pb.WatchResponse, error) {
 	w.mu.Lock()
 	before := len(w.created)
+	w.wantsPrevKv = request.PrevKv
 	w.mu.Unlock()
 	err := w.client.Send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CreateRequest{CreateRequest: request}})
 	if err != nil {
@@ -165,11 +171,7 @@ func (w *watchStream) create(request *pb.WatchCreateRequest) (*pb.WatchResponse,
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	response := w.created[before]
-	if !response.Canceled {
-		w.prevKv[response.WatchId] = request.PrevKv
-	}
-	return response, nil
+	return w.created[before], nil
 }
 
 func (w *watchStream) cancel(id int64) error {

@@ -50,7 +50,7 @@ export function formOf(request: RangeRequest): KeyValueForm {
   return request.sortTarget === SortTarget.VALUE ? KeyValueForm.NoValue : KeyValueForm.KeysOnly;
 }
 
-/** Appends the request's rows as of `at` to `out` (which is empty), in the order of the reply. */
+/** Appends the request's rows as of `at` to `out` (which is empty), in the order of the reply, and counts the whole range. */
 export function pickRows(
   view: ReadView,
   reader: ValueReader,
@@ -58,14 +58,26 @@ export function pickRows(
   at: Revision,
   out: SlotList,
 ): Picked {
+  if (request.countOnly) return { more: false, count: view.count(request.key, request.rangeEnd, at) };
+  const { more, found } = pickUncounted(view, reader, request, at, out);
+  return { more, count: found ?? view.count(request.key, request.rangeEnd, at) };
+}
+
+/** The same without the count of what a limit left out, which costs a walk at an old revision. `found`: the count if it is known. */
+export function pickUncounted(
+  view: ReadView,
+  reader: ValueReader,
+  request: RangeRequest,
+  at: Revision,
+  out: SlotList,
+): { more: boolean; found: number | undefined } {
   const { key, rangeEnd, limit } = request;
-  if (request.countOnly) return { more: false, count: view.count(key, rangeEnd, at) };
   const pushDown = limit > 0 && isDefaultOrdering(request) && !hasRevisionFilters(request);
   const max = pushDown ? Math.min(limit, Number.MAX_SAFE_INTEGER - 1) : Number.MAX_SAFE_INTEGER;
   // With another sort target but no order, etcd limits first and sorts what it got, the row beyond the limit included.
   const sortsAfterLimit = pushDown && request.sortTarget !== SortTarget.KEY;
   let more = view.range(key, rangeEnd, at, sortsAfterLimit ? max + 1 : max, out);
-  const count = more || pushDown ? view.count(key, rangeEnd, at) : out.length;
+  const found = more ? undefined : out.length;
   if (hasRevisionFilters(request)) filterRows(view, request, out);
   if (request.sortTarget !== SortTarget.KEY || request.sortOrder === SortOrder.DESCEND)
     sortRows(view, reader, request, out);
@@ -73,7 +85,7 @@ export function pickRows(
     out.length = limit;
     more = true;
   }
-  return { more, count };
+  return { more, found };
 }
 
 function filterRows(view: ReadView, request: RangeRequest, rows: SlotList): void {

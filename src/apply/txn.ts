@@ -177,11 +177,11 @@ function checkBranch(
   return undefined;
 }
 
-/** Unlike a range of its own, one inside a txn does not take a negative revision for "now". */
+/** Unlike a range of its own, one inside a txn does not take every negative revision for "now": −1 alone, before any compaction. */
 function checkRange(context: ApplyContext, request: RangeRequest, at: Revision): EtcdError | undefined {
   if (request.revision === 0) return undefined;
   if (request.revision > at) return errors.futureRevision;
-  if (request.revision < context.store.compactedRevision) return errors.compacted;
+  if (request.revision < context.store.firstRevision) return errors.compacted;
   return undefined;
 }
 

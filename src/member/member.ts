@@ -384,7 +384,9 @@ export class Member implements EngineEvents {
         this.leaseKeeper.revoked();
         break;
     }
-    if (result.error === errors.noSpace) this.raiseAlarm(AlarmType.NoSpace);
+    if (result.error === errors.noSpace && !this.applyContext.alarms.has(AlarmType.NoSpace)) {
+      this.raiseAlarm(AlarmType.NoSpace);
+    }
   }
 
   #startCompaction(): void {

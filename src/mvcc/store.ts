@@ -62,6 +62,11 @@ export class Store implements ReadView {
     return Math.max(0, this.#compactor.compacted) as Revision;
   }
 
+  /** As etcd's FirstRev: the compacted revision, or −1 when nothing was ever compacted. */
+  get firstRevision(): number {
+    return this.#compactor.compacted;
+  }
+
   /** The newest compaction asked for, and the newest one done; 0: none. */
   get scheduledCompaction(): Revision {
     return Math.max(0, this.#compactor.scheduled) as Revision;

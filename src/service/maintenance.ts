@@ -1,6 +1,6 @@
 // The Maintenance service: status, alarms, hashes, snapshot, and the answers of a member that has nothing to defragment.
 import type { Applied } from "../apply/applier.ts";
-import { type EtcdError, errors, isEtcdError } from "../base/errors.ts";
+import { Code, type EtcdError, errors, etcdError, isEtcdError } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
 import type { Member } from "../member/member.ts";
 import { RequestField } from "../member/request.ts";
@@ -26,6 +26,8 @@ import { sendSnapshot } from "./snapshot.ts";
 
 /** Rows hashed in one turn: well below 10 ms. */
 const HASH_ROWS_PER_TURN = 2000;
+const DOWNGRADE_ACTIONS: ReadonlySet<number> = new Set(Object.values(DowngradeAction));
+const UNKNOWN_METHOD = etcdError(Code.Unknown, "etcdserver: unknown method");
 const ALARM_NAMES: Record<number, string> = { 0: "NONE", 1: "NOSPACE", 2: "CORRUPT" };
 
 export class MaintenanceService {
@@ -134,6 +136,10 @@ export class MaintenanceService {
   downgrade(call: ServerCall, message: Uint8Array): void {
     const { action, version } = decodeDowngradeRequest(message);
     const { membership } = this.#member;
+    if (!DOWNGRADE_ACTIONS.has(action)) {
+      call.fail(UNKNOWN_METHOD);
+      return;
+    }
     const refused = action === DowngradeAction.CANCEL ? undefined : this.#checkDowngrade(version);
     if (refused !== undefined) {
       call.fail(refused);

@@ -1,6 +1,6 @@
 // RangeStream: a range in several messages, sized as etcd sizes them, from one revision. The next chunk is made when the peer has
 // taken the one before; a compaction past the revision in between ends the stream with its error, as in etcd.
-import { formOf, pickRows, readRevision } from "../apply/range.ts";
+import { formOf, pickRows, pickUncounted, readRevision } from "../apply/range.ts";
 import type { Revision } from "../base/brand.ts";
 import { allocate, concatBytes } from "../base/bytes.ts";
 import { errors, isEtcdError } from "../base/errors.ts";
@@ -86,12 +86,11 @@ class ChunkStream {
   }
 
   #chunk(): void {
-    const { store } = this.#member;
+    const { store, reader } = this.#member;
     const request = this.#request;
     scratch.length = 0;
-    // A limit below zero means none, here as in a range.
-    const max = this.#chunkKeys > 0 ? this.#chunkKeys : Number.MAX_SAFE_INTEGER;
-    const more = store.range(request.key, request.rangeEnd, this.#at, max, scratch);
+    // Each chunk is a range of its own to etcd, so another sort target without an order sorts within chunks.
+    const { more } = pickUncounted(store, reader, { ...request, limit: this.#chunkKeys }, this.#at, scratch);
     this.#delivered += scratch.length;
     const last = scratch.length > 0 ? store.keyOf(scratch.slots[scratch.length - 1] as Slot) : undefined;
     const nextKey = more && last !== undefined ? concatBytes([last, ZERO]) : undefined;

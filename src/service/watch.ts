@@ -87,7 +87,7 @@ class WatchStream implements RequestStream, WatchSink {
   }
 
   compacted(watcher: Watcher, compactedRevision: number): void {
-    this.#watchers.delete(watcher.id);
+    // As in etcd its id stays taken until the client cancels it too.
     // etcd leaves the header's revision and the reason empty here.
     this.#send({
       header: this.#headers.at(0),
@@ -148,7 +148,9 @@ class WatchStream implements RequestStream, WatchSink {
   /** One answer for the whole stream, and only when every watcher has seen everything up to it. */
   #progressOfAll(): void {
     if (this.#watchers.size === 0) return;
-    for (const { watcher } of this.#watchers.values()) if (!this.#isCurrent(watcher)) return;
+    for (const { watcher } of this.#watchers.values()) {
+      if (watcher.state !== "gone" && !this.#isCurrent(watcher)) return;
+    }
     this.#send({ header: this.#headers.current(), watchId: NO_WATCH_ID });
   }
 
@@ -167,7 +169,7 @@ class WatchStream implements RequestStream, WatchSink {
   #progressTick(): void {
     let wanted = false;
     for (const [id, entry] of this.#watchers) {
-      if (!entry.progressNotify) continue;
+      if (!entry.progressNotify || entry.watcher.state === "gone") continue;
       wanted = true;
       if (entry.quiet && this.#isCurrent(entry.watcher))
         this.#send({ header: this.#headers.current(), watchId: id });
