@@ -1,9 +1,12 @@
-// A server of constant answers on the network edge, to measure and to test it: `node dist/scripts/edge-server.js PORT [tls
-// DIRECTORY]`. Answers every gRPC method of etcd's KV with one prepared Range reply and plain HTTP/2 requests with a short
+// A server of constant answers on the network edge, to measure and to test it: `node dist/scripts/edge-server.js PORT
+// [tls=DIRECTORY] [limited]`. With tls it makes a certificate in the directory; limited allows 100 streams per connection. Answers every gRPC method of etcd's KV with one prepared Range reply and plain HTTP/2 requests with a short
 // body (which h2spec needs). On SIGINT it prints the CPU it has used per call.
-import { createServer, type Socket } from "node:net";
 import { GrpcServer } from "../src/grpc/server.ts";
 import { nodeClock } from "../src/node/clock.ts";
+import { Listener } from "../src/node/listener.ts";
+import { TlsContext } from "../src/node/tls-context.ts";
+import { selfSignedCertificate } from "../src/node/tls-self-signed.ts";
+import { silentLogger } from "../src/ports/logger.ts";
 import type { Method } from "../src/service/call.ts";
 
 const port = Number(process.argv[2] ?? 24000);
@@ -39,9 +42,29 @@ const server = new GrpcServer({
   plainRequestsWithoutTls: true,
 });
 
-const accept = (socket: Socket): void => server.accept(socket, Buffer.alloc(0));
-const listener = createServer({ allowHalfOpen: true }, accept);
-listener.listen(port, "127.0.0.1", () => console.log(`listening on ${port}`));
+async function tlsContext(): Promise<TlsContext | undefined> {
+  const directory = process.argv.find((word) => word.startsWith("tls="))?.slice(4);
+  if (directory === undefined) return undefined;
+  const files = await selfSignedCertificate({
+    directory,
+    hosts: ["127.0.0.1:1", "localhost:1"],
+    validityYears: 1,
+    clientUsage: false,
+    logger: silentLogger,
+  });
+  const none = { trustedCaFile: "", clientCertAuth: false, crlFile: "", ciphers: undefined };
+  const open = { allowedCommonNames: [], allowedHostnames: [], minVersion: undefined, maxVersion: undefined };
+  return new TlsContext({ ...files, ...none, ...open }, silentLogger);
+}
+
+await Listener.open({
+  address: { kind: "tcp", host: "127.0.0.1", port },
+  tls: await tlsContext(),
+  onHttp2: (socket, head) => server.accept(socket, head),
+  onHttp1: undefined,
+  logger: silentLogger,
+});
+console.log(`listening on ${port}`);
 
 let counted = { calls: 0, cpu: process.cpuUsage() };
 function report(): void {
