@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMPTY, utf8FromBytes, utf8ToBytes } from "../base/bytes.ts";
 import { PROPOSAL_DROPPED } from "./errors.ts";
-import { MessageType as T } from "./message.ts";
+import { LOCAL_APPEND_THREAD, newMessage, MessageType as T } from "./message.ts";
 import { StateType } from "./raft.ts";
 import { id, LoneNode, newLeader } from "./testing/lone-node.ts";
 
@@ -97,4 +97,16 @@ test("learners store and vote, but never campaign and never count", () => {
   assert.equal(node.raw.committed, 0);
   node.raw.transferLeader(id(3));
   assert.equal(node.raw.status().leadTransferee, id(0));
+});
+
+test("a candidate leads only when its own vote is on disk, however many others have voted for it", () => {
+  const node = new LoneNode(1, { voters: [1, 2, 3], asyncStorageWrites: true });
+  node.raw.campaign();
+  const append = node.raw.ready().messages.find((message) => message.to === LOCAL_APPEND_THREAD);
+  for (const voter of [2, 3]) {
+    node.raw.step({ ...newMessage(T.MsgVoteResp, id(1)), from: id(voter), term: 1 });
+  }
+  assert.equal(node.state, StateType.Candidate);
+  for (const response of append!.responses) node.raw.step(response);
+  assert.equal(node.state, StateType.Leader);
 });

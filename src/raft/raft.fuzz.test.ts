@@ -7,7 +7,7 @@ import { Simulation } from "./testing/simulation.ts";
 
 const STEPS = 6000;
 const firstSeed = Number(process.env["FUZZ_SEED"] ?? "1");
-const runs = Number(process.env["FUZZ_RUNS"] ?? "60");
+const runs = Number(process.env["FUZZ_RUNS"] ?? "120");
 
 test("no storm breaks safety, and every cluster agrees again when it heals", () => {
   let commits = 0;

@@ -54,11 +54,17 @@ function handleVoteResponse(raft: Raft, message: Message): void {
   if (tally.result === VoteResult.Lost) {
     becomeFollower(raft, raft.term, NONE);
   } else if (tally.result === VoteResult.Won) {
-    if (raft.state === StateType.PreCandidate) {
-      campaign(raft, CampaignType.Election);
-    } else {
-      becomeLeader(raft);
-      broadcastAppend(raft);
-    }
+    if (raft.state === StateType.PreCandidate) campaign(raft, CampaignType.Election);
+    else if (raft.tracker.hasVoted(raft.id)) lead(raft);
   }
+}
+
+/**
+ * Only with its own vote, which comes when term and vote are on disk. The others' votes may be enough before: a candidate that led on them
+ * alone and crashed would forget the term, win it again by the same votes, and write other entries under the same numbers. (With
+ * asynchronous storage writes etcd's raft does not wait.)
+ */
+function lead(raft: Raft): void {
+  becomeLeader(raft);
+  broadcastAppend(raft);
 }

@@ -1,6 +1,6 @@
 // A cluster of SimMembers and a network that loses, repeats, reorders and cuts, all drawn from one seed. After the storm everything
 // heals, and the members must come to agree again. Test support only.
-import { assert } from "../../base/assert.ts";
+import { assert, unreachable } from "../../base/assert.ts";
 import type { MemberId } from "../../base/brand.ts";
 import { EMPTY, utf8ToBytes } from "../../base/bytes.ts";
 import { type ConfChangeSingle, ConfChangeTransition, ConfChangeType } from "../conf-change.ts";
@@ -14,9 +14,9 @@ const NETWORK_MESSAGES_MAX = 400;
 const HEAL_ROUNDS = 600;
 const SETTLE_ROUNDS = 10_000;
 
-/** Mulberry32: small, seeded, good enough to shake a cluster. */
+/** Mulberry32: small, seeded, good enough to shake a cluster. Neighbouring seeds begin far apart. */
 export function seededRandom(seed: number): (bound: number) => number {
-  let state = seed >>> 0;
+  let state = Math.imul(seed ^ (seed >>> 16), 0x9e3779b1) >>> 0;
   return (bound) => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
@@ -25,6 +25,48 @@ export function seededRandom(seed: number): (bound: number) => number {
   };
 }
 
+const ACTIONS = [
+  "deliver",
+  "work",
+  "tick",
+  "propose",
+  "read",
+  "transfer",
+  "campaign",
+  "forget",
+  "compact",
+  "change",
+  "partition",
+  "crash",
+  "start",
+] as const;
+type Action = (typeof ACTIONS)[number];
+type Weights = Readonly<Record<Action, number>>;
+
+/** Mostly work; now and then something bad. */
+const ORDINARY: Weights = {
+  deliver: 500,
+  work: 330,
+  tick: 60,
+  propose: 60,
+  read: 20,
+  transfer: 2,
+  campaign: 2,
+  forget: 2,
+  compact: 4,
+  change: 6,
+  partition: 3,
+  crash: 2,
+  start: 8,
+};
+const THEMES: readonly Weights[] = [
+  ORDINARY,
+  /** Leaders come and go, as in figure 8 of the paper. */
+  { ...ORDINARY, propose: 20, campaign: 12, crash: 12, start: 30, partition: 6 },
+  /** Members come and go. */
+  { ...ORDINARY, propose: 20, change: 60, transfer: 6, campaign: 4, partition: 10 },
+];
+
 export type SimResult = { readonly commits: number; readonly reads: number };
 
 export class Simulation {
@@ -32,7 +74,8 @@ export class Simulation {
   readonly #safety = new SafetyChecker();
   readonly #members: readonly SimMember[];
   readonly #changesMembers: boolean;
-  readonly #unrestPercent: number;
+  readonly #weights: Weights;
+  readonly #weightSum: number;
   readonly #lossPercent: number;
   readonly #repeatPercent: number;
   readonly #reorderPercent: number;
@@ -48,7 +91,8 @@ export class Simulation {
     this.#random = seededRandom(seed);
     const size = 3 + this.#random(3);
     this.#changesMembers = this.#chance(50);
-    this.#unrestPercent = [2, 15, 60][this.#random(3)]!;
+    this.#weights = THEMES[this.#random(THEMES.length)]!;
+    this.#weightSum = ACTIONS.reduce((sum, action) => sum + this.#weights[action], 0);
     this.#lossPercent = this.#random(12);
     this.#repeatPercent = this.#random(12);
     this.#reorderPercent = this.#random(101);
@@ -103,22 +147,62 @@ export class Simulation {
   }
 
   #storm(): void {
+    let dice = this.#random(this.#weightSum);
+    for (const action of ACTIONS) {
+      dice -= this.#weights[action];
+      if (dice < 0) {
+        this.#act(action);
+        return;
+      }
+    }
+  }
+
+  #act(action: Action): void {
     const member = this.#anyMember();
-    const dice = this.#random(1000);
-    if (dice < 500) this.#deliver();
-    else if (dice < 830) this.#work(member, this.#chance(1));
-    else if (dice < 890) member.with((raw) => raw.tick());
-    else if (dice < 950) this.#propose(this.#leader() ?? member);
-    else if (dice < 970) this.#read(member);
-    else if (dice < 972) member.with((raw) => raw.transferLeader(this.#anyMember().id));
-    else if (dice < 974) member.with((raw) => raw.campaign());
-    else if (dice < 976) member.with((raw) => raw.forgetLeader());
-    else if (dice < 980) member.compact(this.#random(5));
-    else if (dice < 986) this.#changeMembers(this.#leader() ?? member);
-    else if (dice < 989) this.#partition();
-    else if (!member.running) member.start();
-    else if (this.#chance(this.#unrestPercent))
-      (this.#chance(50) ? (this.#leader() ?? member) : member).crash();
+    const leader = this.#chance(50) ? (this.#leader() ?? member) : member;
+    switch (action) {
+      case "deliver":
+        this.#deliver();
+        break;
+      case "work":
+        this.#work(member, this.#chance(1));
+        break;
+      case "tick":
+        member.with((raw) => raw.tick());
+        break;
+      case "propose":
+        this.#propose(leader);
+        break;
+      case "read":
+        this.#read(member);
+        break;
+      case "transfer":
+        member.with((raw) => raw.transferLeader(this.#anyMember().id));
+        break;
+      case "campaign":
+        member.with((raw) => raw.campaign());
+        break;
+      case "forget":
+        member.with((raw) => raw.forgetLeader());
+        break;
+      case "compact":
+        member.compact(this.#random(5));
+        break;
+      case "change":
+        this.#changeMembers(leader);
+        break;
+      case "partition":
+        this.#partition();
+        break;
+      case "crash":
+        if (leader.running) leader.crash();
+        break;
+      case "start":
+        if (!member.running) member.start();
+        break;
+      default:
+        unreachable(action);
+    }
   }
 
   #work(member: SimMember, crashAfterWrite: boolean): void {

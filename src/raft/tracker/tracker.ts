@@ -114,6 +114,10 @@ export class ProgressTracker {
     if (!this.#votes.has(id)) this.#votes.set(id, granted);
   }
 
+  hasVoted(id: MemberId): boolean {
+    return this.#votes.has(id);
+  }
+
   tallyVotes(): Tally {
     let granted = 0;
     let rejected = 0;
