@@ -39,7 +39,9 @@ export class RunWriter {
   readonly #finished: LogFile[] = [];
   /** Filled buffers of the current run, not yet written; each begins at a page. */
   #filled: Uint8Array[] = [];
-  #buffer = new Uint8Array(WRITE_BYTES);
+  /** Written buffers, used again: fresh ones would hasten the collector. */
+  readonly #spare: Uint8Array[] = [];
+  #buffer: Uint8Array = new Uint8Array(WRITE_BYTES);
   #used = 0;
   #number: FileNumber | undefined;
   #file: LogFile | undefined;
@@ -65,7 +67,7 @@ export class RunWriter {
 
   /** Writes what is full, and closes the run when it has its size. */
   async drain(): Promise<void> {
-    for (const bytes of this.#filled.splice(0)) await this.#write(bytes);
+    await this.#writeFilled();
     if (this.#end >= this.#options.runBytesMax) await this.#close();
   }
 
@@ -105,7 +107,7 @@ export class RunWriter {
       done += count;
       if (this.#used === WRITE_BYTES) {
         this.#filled.push(this.#buffer);
-        this.#buffer = new Uint8Array(WRITE_BYTES);
+        this.#buffer = this.#spare.pop() ?? new Uint8Array(WRITE_BYTES);
         this.#used = 0;
       }
     }
@@ -118,6 +120,13 @@ export class RunWriter {
     const handle: DiskFile = await disk.open(filePath(directory, number, "run"), "create");
     this.#file = new LogFile(number, "run", handle, 0, this.#options.runBytesMax);
     return this.#file;
+  }
+
+  async #writeFilled(): Promise<void> {
+    for (const bytes of this.#filled.splice(0)) {
+      await this.#write(bytes);
+      this.#spare.push(bytes);
+    }
   }
 
   /** Writes values and takes their page checksums. */
@@ -133,7 +142,7 @@ export class RunWriter {
   }
 
   async #close(): Promise<void> {
-    for (const bytes of this.#filled.splice(0)) await this.#write(bytes);
+    await this.#writeFilled();
     if (this.#used > 0) await this.#write(this.#buffer.subarray(0, this.#used));
     const file = must(this.#file, "a run that is closed has bytes");
     file.dataEnd = this.#end;
