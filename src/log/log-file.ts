@@ -26,6 +26,8 @@ export class LogFile {
   sealed = false;
   /** Where the trailer of a sealed file ends. */
   sealedBytes = 0;
+  /** Its values belong to a store that no checkpoint has shown yet: it looks dead and must not go. */
+  adopted = false;
   /** Entries in it; 0 when it holds none. */
   firstIndex = 0;
   lastIndex = 0;

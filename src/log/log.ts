@@ -27,7 +27,7 @@ import { errorText, isDiskErrorCode, LogOpenError } from "./errors.ts";
 import { FileSet } from "./file-set.ts";
 import { readImageChunks } from "./image.ts";
 import type { LogFile } from "./log-file.ts";
-import { LOCK_NAME } from "./paths.ts";
+import { asOpenError, lockDirectory } from "./open-error.ts";
 import { RaftView } from "./raft-view.ts";
 import { chooseVictims, copyLive, type ReclaimOptions } from "./reclaim.ts";
 import { type Recovered, recover } from "./recover.ts";
@@ -102,43 +102,6 @@ export async function openLog(options: LogOptions): Promise<Log> {
   }
 }
 
-async function lockDirectory(disk: Disk, directory: string): Promise<{ unlock(): Promise<void> }> {
-  try {
-    await disk.makeDirectory(directory);
-    return await disk.lock(`${directory}/${LOCK_NAME}`);
-  } catch (error) {
-    if (!isDiskErrorCode(error, "EAGAIN")) throw asOpenError(error, directory);
-    throw new LogOpenError(
-      "locked",
-      directory,
-      `${directory} is in use by another process; stop that one, or give this member a directory of its own`,
-      error,
-    );
-  }
-}
-
-function asOpenError(error: unknown, directory: string): unknown {
-  if (error instanceof LogOpenError) return error;
-  if (error instanceof Error && error.name === "CorruptionError") {
-    return new LogOpenError("corrupt", directory, error.message, error);
-  }
-  if (isDiskErrorCode(error, "EACCES") || isDiskErrorCode(error, "EPERM")) {
-    const text = `${directory} cannot be read: ${errorText(error)}; check owner and mode (files 0600, directories 0700)`;
-    return new LogOpenError("unreadable", directory, text, error);
-  }
-  if (isDiskErrorCode(error, "ENOSPC")) {
-    return new LogOpenError(
-      "no-space",
-      directory,
-      `no space left for ${directory}; free some and start again`,
-      error,
-    );
-  }
-  return error instanceof Error && error.name === "DiskError"
-    ? new LogOpenError("failed", directory, `${directory} cannot be opened: ${errorText(error)}`, error)
-    : error;
-}
-
 type Running = {
   readonly appender: Appender;
   readonly spares: SpareSegments;
@@ -160,6 +123,8 @@ export class Log {
   #job: Promise<void> = Promise.resolve();
   #jobs = 0;
   #pausedUntil = 0;
+  #failure: Error | undefined;
+  #onFailure: ((error: Error) => void) | undefined;
 
   constructor(options: LogOptions, lock: { unlock(): Promise<void> }, recovered: Recovered) {
     this.#options = options;
@@ -282,7 +247,7 @@ export class Log {
 
   /** From here on the values of finished runs can be read. They stay only if a checkpoint or installSnapshot follows. */
   adoptRuns(files: readonly LogFile[]): void {
-    for (const file of files) this.#files.add(file);
+    for (const file of files) this.#files.add(file).adopted = true;
   }
 
   /**
@@ -291,6 +256,7 @@ export class Log {
    */
   installSnapshot(point: SnapshotPoint, source: LogSource): Promise<void> {
     return this.#enqueue(async () => {
+      for (const file of this.#files.files) file.adopted = false;
       const unneeded = this.#dead(source.store);
       await this.#run.checkpointer.write(source.checkpoint(), unneeded, point);
     });
@@ -362,7 +328,9 @@ export class Log {
   }
 
   #dead(store: ReclaimStore): LogFile[] {
-    return this.#files.files.filter((file) => file.sealed && store.liveBytesOf(file.number) === 0);
+    return this.#files.files.filter(
+      (file) => file.sealed && !file.adopted && store.liveBytesOf(file.number) === 0,
+    );
   }
 
   /** Sealed files whose entries a checkpoint would let go of. */
@@ -370,7 +338,7 @@ export class Log {
     const { catchUpEntries, reclaimSlackBytes } = this.#options.limits;
     const retained = Math.max(this.#table.startIndex, source.appliedIndex - catchUpEntries);
     const files = this.#files.files.filter(
-      (file) => file.sealed && (file.kind === "run" || file.lastIndex <= retained),
+      (file) => file.sealed && !file.adopted && (file.kind === "run" || file.lastIndex <= retained),
     );
     return chooseVictims(files, source.store, reclaimSlackBytes, forced);
   }
@@ -456,7 +424,11 @@ export class Log {
         },
         onSealed: (sealed, size) => this.#trim(sealed, size),
         onNoSpace: () => space.release(),
-        onFatal: this.#options.onFatal,
+        onFatal: (error) => {
+          this.#failure = error;
+          this.#onFailure?.(error);
+          this.#options.onFatal(error);
+        },
       },
       file,
       fresh ? undefined : known,
@@ -485,7 +457,7 @@ export class Log {
         nextNumber: () => this.#nextNumber(),
         peekNumber: () => this.#nextFile,
         tail: () => ({ file: appender.file, position: appender.position }),
-        flushed: () => new Promise((resolve) => appender.flush(resolve)),
+        flushed: () => this.#flushed(appender),
         appendedBytes: () => appender.appendedBytes,
         catchUpEntries: limits.catchUpEntries,
         catchUpBytesMax: limits.catchUpBytesMax,
@@ -493,6 +465,15 @@ export class Log {
       this.#recovered.manifest,
       replayedBytes,
     );
+  }
+
+  /** A failed flush is never done: a job that waits for it must not wait for ever. */
+  #flushed(appender: Appender): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#onFailure = reject;
+      appender.flush(resolve);
+    });
   }
 
   /** Gives the unused end of a sealed segment back. Harmless when it fails: it is done at the next start. */

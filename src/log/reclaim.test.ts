@@ -141,6 +141,35 @@ test("a file stays readable until the last pin from before its end is released",
   await log.close();
 });
 
+test("values taken over for a snapshot stay while it is not installed yet, whatever checkpoints come in between", async () => {
+  const bench = await start();
+  const { log, model } = bench;
+  for (let i = 0; i < 20; i++) await put(bench, i, 1000);
+  const taken = new LogModel();
+  const runs = log.newRuns();
+  const at = bench.last + 100;
+  for (let key = 0; key < 10; key++) {
+    const { data } = entryFor(at, key, 5000);
+    const place = runs.add(data);
+    if (runs.full) await runs.drain();
+    taken.apply(at, data, place.file, place.offset);
+  }
+  log.adoptRuns(await runs.finish());
+  await log.checkpoint(model);
+  await log.reclaim(model, true);
+  assert.equal(taken.wrongRow(log), undefined);
+  await log.installSnapshot({ index: index(at), term: term(1) }, taken);
+  assert.equal(taken.wrongRow(log), undefined);
+  assert.equal(log.raft.firstIndex(), at + 1);
+  assert.equal(log.raft.term(index(at)), 1);
+  bench.last = at;
+  bench.model = taken;
+  await put(bench, 3, 800);
+  await log.checkpoint(taken);
+  assert.equal(taken.wrongRow(log), undefined);
+  await log.close();
+});
+
 test("a full device gives the reserve back, says so, keeps what is in flight, and recovers by itself", async () => {
   const bench = await start(900 << 10);
   const { log, model, disk, clock, spaces } = bench;
@@ -191,4 +220,6 @@ test("a failed flush is fatal and is never reported as done", async () => {
   });
   await turns(5);
   assert.equal(done, false, "nothing is flushed after a failure");
+  disk.fault = undefined;
+  await assert.rejects(log.checkpoint(new LogModel()), { code: "EIO" });
 });

@@ -170,10 +170,14 @@ export async function judgeTail(
 /** The offset behind the last byte that is not zero in [from, size), or `from`. */
 async function lastNonZero(file: DiskFile, from: number, size: number): Promise<number> {
   const chunk = new Uint8Array(WINDOW_BYTES);
+  const words = new Int32Array(chunk.buffer);
   let last = from;
   for (let at = from; at < size; at += WINDOW_BYTES) {
     const read = await file.read(chunk.subarray(0, Math.min(WINDOW_BYTES, size - at)), at);
-    for (let i = read - 1; i >= 0; i--) {
+    chunk.fill(0, read);
+    let word = words.length - 1;
+    while (word >= 0 && words[word] === 0) word--;
+    for (let i = word * 4 + 3; i >= 0; i--) {
       if (chunk[i] !== 0) {
         last = at + i + 1;
         break;
