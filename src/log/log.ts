@@ -23,7 +23,7 @@ import type {
 } from "./contract.ts";
 import { describeLog } from "./describe.ts";
 import type { EntryTable } from "./entry-table.ts";
-import { errorText, isDiskErrorCode, LogOpenError } from "./errors.ts";
+import { errorText, isDiskErrorCode } from "./errors.ts";
 import { FileSet } from "./file-set.ts";
 import { readImageChunks } from "./image.ts";
 import type { LogFile } from "./log-file.ts";
@@ -124,6 +124,7 @@ export class Log {
   #jobs = 0;
   #pausedUntil = 0;
   #failure: Error | undefined;
+  #spareFailure: unknown;
   #onFailure: ((error: Error) => void) | undefined;
 
   constructor(options: LogOptions, lock: { unlock(): Promise<void> }, recovered: Recovered) {
@@ -195,6 +196,16 @@ export class Log {
    */
   async start(identity: Identity): Promise<void> {
     assert(this.#running === undefined, "a log is started once");
+    const space = this.#makeSpace();
+    try {
+      await this.#start(identity, space);
+    } catch (error) {
+      await space.close();
+      throw asOpenError(error, this.#options.directory);
+    }
+  }
+
+  async #start(identity: Identity, space: Space): Promise<void> {
     const { disk } = this.#options;
     const { active, cut, untrimmed, leftovers } = this.#recovered;
     if (cut !== undefined) {
@@ -203,7 +214,6 @@ export class Log {
     }
     for (const { file, size } of untrimmed) this.#trim(file, size);
     for (const path of leftovers) await disk.remove(path);
-    const space = this.#makeSpace();
     const spares = this.#makeSpares(space);
     const file = active ?? this.#files.add(await this.#firstSegment(spares));
     const appender = this.#makeAppender(file, spares, space, identity);
@@ -391,6 +401,7 @@ export class Log {
         bytesMax: limits.segmentBytesMax,
         nextNumber: () => this.#nextNumber(),
         onFailure: async (error) => {
+          this.#spareFailure = error;
           this.#options.logger.error("could not prepare a segment", { error: errorText(error) });
           return isDiskErrorCode(error, "ENOSPC") && (await space.release());
         },
@@ -402,10 +413,8 @@ export class Log {
 
   async #firstSegment(spares: SpareSegments): Promise<LogFile> {
     await spares.prepare();
-    const { directory } = this.#options;
-    const text = `no segment could be created in ${directory}: the line logged before says why`;
     const file = spares.take();
-    if (file === undefined) throw new LogOpenError("no-space", directory, text);
+    if (file === undefined) throw this.#spareFailure;
     return file;
   }
 
