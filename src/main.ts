@@ -1,12 +1,17 @@
 // The program: flags → configuration → a running server. Everything else is in src/embed, src/config and below.
 import { configureProcess } from "./config/process.ts";
-import { startServer } from "./embed/server.ts";
+import { StartError, startServer } from "./embed/server.ts";
 import { notifySystemd } from "./node/sd-notify.ts";
 import { handleSignals, handleUncaught } from "./node/signals.ts";
 
 const args = ["etcd", ...process.argv.slice(2)];
 const { config, logger } = configureProcess(args);
 handleUncaught(logger);
-const server = await startServer(config, logger, args);
-handleSignals(logger, () => server.close());
-notifySystemd(logger);
+try {
+  const server = await startServer(config, logger, args);
+  handleSignals(logger, () => server.close());
+  notifySystemd(logger);
+} catch (error) {
+  if (!(error instanceof StartError)) throw error;
+  logger.fatal(error.message, error.fields);
+}

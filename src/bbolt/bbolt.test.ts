@@ -4,11 +4,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compareBytes, concatBytes, copyBytes, utf8ToBytes } from "../base/bytes.ts";
+import { compareBytes, concatBytes, copyBytes, equalBytes, utf8ToBytes } from "../base/bytes.ts";
 import { FormatError } from "../base/format-error.ts";
 import { checkFile } from "./check.ts";
-import { fnv64a } from "./meta.ts";
-import { PAGE_SIZE, writeU64 } from "./page.ts";
+import { encodeMetaPage, fnv64a } from "./meta.ts";
+import { PAGE_SIZE, PageFlag, writePageHeader, writeU64 } from "./page.ts";
 import { BoltFile, bucketName, bytesSource } from "./reader.ts";
 import { type BucketSource, bucketOfRows, type Row } from "./rows.ts";
 import { BoltWriter } from "./writer.ts";
@@ -49,6 +49,21 @@ function sorted(content: Content): Content {
   return new Map(byName.map(([name, rows]) => [name, [...rows].sort((a, b) => compareBytes(a.key, b.key))]));
 }
 
+/** deepEqual for tens of thousands of rows. */
+function assertSame(actual: Content, expected: Content): void {
+  assert.deepEqual([...actual.keys()], [...expected.keys()]);
+  for (const [name, rows] of expected) {
+    const found = actual.get(name)!;
+    assert.equal(found.length, rows.length);
+    rows.forEach((row, i) => {
+      assert.ok(
+        equalBytes(found[i]!.key, row.key) && equalBytes(found[i]!.value, row.value),
+        `${name}, row ${i}`,
+      );
+    });
+  }
+}
+
 function numbered(count: number, valueLength: (i: number) => number): Row[] {
   return Array.from({ length: count }, (_, i) => {
     const key = new Uint8Array(17).fill(95);
@@ -74,7 +89,7 @@ test("any buckets are read back as they were written", () => {
     fc.property(buckets, fc.constantFrom(PAGE_SIZE, 2 * PAGE_SIZE, 64 * 1024), (dictionary, chunkBytes) => {
       const content: Content = new Map(Object.entries(dictionary));
       const file = writeContent(content, chunkBytes);
-      assert.deepEqual(read(file), sorted(content));
+      assertSame(read(file), sorted(content));
       assert.deepEqual(checkFile(new BoltFile(bytesSource(file)), bytesSource(file)), []);
     }),
     { numRuns: 60 },
@@ -84,7 +99,7 @@ test("any buckets are read back as they were written", () => {
 test("a bucket with several levels of branches keeps every row", () => {
   const content: Content = new Map([["key", numbered(30_000, (i) => 250 + (i % 7))]]);
   const file = writeContent(content);
-  assert.deepEqual(read(file), content);
+  assertSame(read(file), content);
   assert.deepEqual(checkFile(new BoltFile(bytesSource(file)), bytesSource(file)), []);
 });
 
@@ -146,7 +161,7 @@ test("a flipped byte anywhere is survived, and in headers and element tables it 
     ["meta", numbered(4, () => 8)],
   ]);
   const file = writeContent(content);
-  for (let at = 0; at < file.length; at += at % PAGE_SIZE < 600 ? 1 : 41) {
+  for (let at = 0; at < file.length; at += at % PAGE_SIZE < 400 ? 3 : 97) {
     const damaged = copyBytes(file);
     damaged[at]! ^= 0xff;
     const rows = survives(damaged)?.get("key");
@@ -159,7 +174,7 @@ test("a torn newest meta falls back to the one before", () => {
   for (const id of [0, 1]) {
     const file = writeContent(content);
     file.fill(0xee, id * PAGE_SIZE, (id + 1) * PAGE_SIZE);
-    assert.deepEqual(read(file), content);
+    assertSame(read(file), content);
   }
 });
 
@@ -183,4 +198,39 @@ test("a tree that loops or shares pages is refused", () => {
 
 test("FNV-1a is the published one", () => {
   assert.equal(fnv64a(utf8ToBytes("foobar")), 0x85944171f73967e8n);
+});
+
+/** The file with a persisted free list that names these pages, on a page of its own at the end. */
+function withFreelist(file: Uint8Array, free: readonly number[]): Uint8Array {
+  const { meta } = new BoltFile(bytesSource(file));
+  const page = new Uint8Array(PAGE_SIZE);
+  writePageHeader(page, 0, meta.pageCount, PageFlag.Freelist, free.length, 0);
+  free.forEach((id, i) => {
+    writeU64(page, 16 + 8 * i, id);
+  });
+  const grown = { ...meta, freelist: meta.pageCount, pageCount: meta.pageCount + 1 };
+  const metas = [
+    encodeMetaPage({ ...grown, transaction: 4 }, 0),
+    encodeMetaPage({ ...grown, transaction: 3 }, 1),
+  ];
+  return copyBytes(concatBytes([...metas, file.subarray(2 * PAGE_SIZE), page]));
+}
+
+test("the whole-file check finds pages that are lost, or both free and in use", () => {
+  const rows = new Map([["key", numbered(100, () => 100)]]);
+  const check = (file: Uint8Array): string[] => checkFile(new BoltFile(bytesSource(file)), bytesSource(file));
+  const file = writeContent(rows);
+  assert.deepEqual(check(withFreelist(file, [])), []);
+  assert.deepEqual(check(withFreelist(file, [2])), ["page 2: reachable freed"]);
+  const longer = concatBytes([file, new Uint8Array(PAGE_SIZE)]);
+  const { meta } = new BoltFile(bytesSource(file));
+  for (const id of [0, 1] as const) {
+    const grown = { ...meta, pageCount: meta.pageCount + 1, transaction: 4 - id };
+    longer.set(encodeMetaPage(grown, id), id * PAGE_SIZE);
+  }
+  const lost = meta.pageCount;
+  assert.deepEqual(check(withFreelist(longer, [])), [`page ${lost}: unreachable unfreed`]);
+  assert.deepEqual(check(withFreelist(longer, [lost])), []);
+  assert.deepEqual(check(withFreelist(longer, [lost, lost])), [`page ${lost}: already freed`]);
+  assert.deepEqual(check(withFreelist(longer, [lost, 999])), [`page 999: out of bounds: ${lost + 2}`]);
 });

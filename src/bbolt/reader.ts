@@ -133,11 +133,6 @@ export class BoltFile {
     return found;
   }
 
-  bucket(name: string): Bucket | undefined {
-    const wanted = name;
-    return this.buckets().find((bucket) => bucketName(bucket) === wanted);
-  }
-
   #bucketOf(rows: BucketCursor): Bucket {
     const value = rows.value();
     const offset = rows.offset;

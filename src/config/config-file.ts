@@ -1,6 +1,7 @@
 // --config-file: YAML or JSON with etcd's keys. etcd reads it as JSON into Go structs, not strictly: unknown keys pass, durations are
 // integer nanoseconds, a value of the wrong kind is refused in Go's words. Called by src/config/parse.
-import { parseDocument, type Tags } from "yaml";
+import { createRequire } from "node:module";
+import type * as Yaml from "yaml";
 import { byteOrder } from "../node/metrics-format.ts";
 import { experimentalFlag } from "./experimental-flags.ts";
 import { FLAG_BY_NAME, type FlagKind } from "./flag-table.ts";
@@ -28,7 +29,7 @@ const YAML_OPTIONS = {
   intAsBigInt: true,
   strict: false,
   logLevel: "silent",
-  customTags: (tags: Tags): Tags =>
+  customTags: (tags: Yaml.Tags): Yaml.Tags =>
     tags.filter(
       (tag) => typeof tag === "string" || (!tag.tag.endsWith(":timestamp") && tag.format !== "TIME"),
     ),
@@ -135,7 +136,7 @@ export function readConfigFile(
     const verb = error instanceof Error && "code" in error && error.code === "EISDIR" ? "read" : "open";
     return problem(`${verb} ${path}: ${goFileError(error)}`);
   }
-  const document = parseDocument(text, YAML_OPTIONS);
+  const document = loadYaml().parseDocument(text, YAML_OPTIONS);
   const first = document.errors.find((error) => error.code !== "MULTIPLE_DOCS");
   if (first !== undefined) {
     const line = first.linePos?.[0].line ?? 1;
@@ -155,6 +156,11 @@ export function readConfigFile(
     return unmarshalProblem(`${kind} into Go value of type embed.configYAML`);
   }
   return new FileReader(values, experimental).read(content);
+}
+
+/** Loaded only when there is a file: the library takes longer to load than a member takes to start. */
+function loadYaml(): typeof Yaml {
+  return createRequire(import.meta.url)("yaml");
 }
 
 function problem(text: string): FileResult {

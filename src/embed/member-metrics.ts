@@ -77,3 +77,12 @@ function registerAlarms(metrics: Metrics, member: Member): void {
     metrics.observed("gauge", "etcd_debugging_server_alarms", "", read, labels);
   }
 }
+
+/** Bytes on the client connections. */
+export function registerTransport(
+  metrics: Metrics,
+  stats: { readonly bytesReceived: number; readonly bytesSent: number },
+): void {
+  metrics.observed("counter", "etcd_network_client_grpc_received_bytes_total", "", () => stats.bytesReceived);
+  metrics.observed("counter", "etcd_network_client_grpc_sent_bytes_total", "", () => stats.bytesSent);
+}

@@ -1,45 +1,64 @@
 // A whole server: opens the member, then the listeners, and says when it is ready. What `cairn` runs and what tests embed.
 // It wires; nothing is decided here.
 import type { Server as HttpServer } from "node:http";
-import { SERVER_VERSION } from "../base/version.ts";
-import { hexId } from "../cluster/ids.ts";
+import type { Socket } from "node:net";
+import { type Bootstrap, verifyBootstrap } from "../config/bootstrap.ts";
 import type { Config } from "../config/config.ts";
+import { registerFeatureMetrics } from "../config/feature-metrics.ts";
+import { clientTlsContext, listenAddress } from "../config/listening.ts";
+import { STARTUP_MESSAGE, startupFields } from "../config/startup-line.ts";
 import { type EndpointUrl, isSecure } from "../config/urls.ts";
+import { EtcdDataError } from "../etcdfile/import.ts";
 import { GrpcServer } from "../grpc/server.ts";
 import { createClientHandler, createMetricsHandler, type HttpOptions } from "../http/handler.ts";
 import { createHttpServer } from "../http/server.ts";
+import { LogOpenError } from "../log/errors.ts";
 import type { Member } from "../member/member.ts";
-import { openMember, type World } from "../member/open.ts";
+import { logDirectory, openMember, type World } from "../member/open.ts";
 import { publish } from "../member/publish.ts";
 import { nodeClock } from "../node/clock.ts";
 import { tryLockDatabase } from "../node/database-lock.ts";
 import { nodeDigest } from "../node/digest.ts";
 import { nodeDisk } from "../node/disk.ts";
+import { Listener } from "../node/listener.ts";
 import type { NodeLogger } from "../node/logger.ts";
 import { MetricsRegistry } from "../node/metrics.ts";
 import { ETCD_METRICS } from "../node/metrics-catalog.ts";
+import { GrpcMetrics } from "../node/metrics-grpc.ts";
 import { type ProcessMetrics, registerProcessMetrics } from "../node/metrics-process.ts";
 import { nodeRandom } from "../node/random.ts";
+import type { TlsContext } from "../node/tls-context.ts";
 import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
 import { MESSAGE_OVERHEAD_BYTES } from "../service/watch.ts";
 import { healthSource } from "./health-source.ts";
-import { type Listener, listen } from "./listen.ts";
-import { flushHistogram, registerMember } from "./member-metrics.ts";
+import { flushHistogram, registerMember, registerTransport } from "./member-metrics.ts";
 import { memberOptions } from "./member-options.ts";
+import { plainBridge } from "./plain-bridge.ts";
 
-/** Streams have so long to end by themselves when the server stops. */
+/** Calls have so long to end by themselves when the server stops. */
 const DRAIN_MILLIS = 1000;
 
 export type Server = {
   readonly member: Member;
   readonly metrics: MetricsRegistry;
-  /** Client URLs that are served, with the ports that were really taken. */
-  readonly urls: readonly string[];
+  /** Ports of --listen-client-urls, in their order, as really taken (0 for unix sockets). */
+  readonly clientPorts: readonly number[];
   /** Ends gracefully: GOAWAY to clients, a last checkpoint, the directory free again. */
   close(): Promise<void>;
 };
 
+/** Why a server did not start, in the words of its log line. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly fields: Readonly<Record<string, unknown>>;
+  constructor(message: string, fields: Readonly<Record<string, unknown>>) {
+    super(message);
+    this.fields = fields;
+  }
+}
+
+/** Rejects with a StartError when the configuration or the data directory does not allow it. */
 export async function startServer(
   config: Config,
   logger: NodeLogger,
@@ -47,48 +66,124 @@ export async function startServer(
 ): Promise<Server> {
   const metrics = new MetricsRegistry();
   metrics.declare(ETCD_METRICS);
+  registerFeatureMetrics(metrics, config.featureGates);
   const processMetrics = registerProcessMetrics(metrics);
   const fsync = flushHistogram(metrics);
-  const member = await openMember(
-    memberOptions(config),
-    world(logger, (seconds) => fsync.observe(seconds)),
-  );
+  const here = world(logger, (seconds) => fsync.observe(seconds));
+  await checkFirstStart(config, logger, here);
+  const tls = await clientTlsContext(config, logger).catch((error: unknown) => {
+    throw new StartError("failed to start etcd", { error: textOf(error) });
+  });
+  const member = await open(config, here);
   registerMember(metrics, member);
   const health = new HealthService();
-  const http: HttpOptions = httpOptions(config, member, metrics, processMetrics, logger, args);
+  const http = httpOptions(config, member, metrics, processMetrics, logger, args);
+  const edge = await openEdge(config, member, health, http, tls, metrics, logger);
+  registerTransport(metrics, edge.grpc.stats);
+  await publish(member);
+  announce(config, logger);
+  return {
+    member,
+    metrics,
+    clientPorts: edge.listeners.slice(0, config.listenClientUrls.length).map((listener) => listener.port),
+    close: async () => {
+      const fields = { name: config.name, "data-dir": config.dataDir };
+      logger.info("closing etcd server", fields);
+      health.setServing(false);
+      await edge.close();
+      await member.close();
+
+      processMetrics.stop();
+      logger.info("closed etcd server", fields);
+    },
+  };
+}
+
+/** Only a member without data looks at --initial-cluster. */
+async function checkFirstStart(config: Config, logger: NodeLogger, { disk }: World): Promise<void> {
+  const known =
+    (await disk.exists(logDirectory(config.dataDir))) ||
+    (await disk.exists(`${config.dataDir}/member/snap/db`));
+  logger.info(STARTUP_MESSAGE, startupFields(config, known));
+  if (known) return;
+  const bootstrap: Bootstrap = verifyBootstrap(config);
+  if (!bootstrap.ok) throw new StartError("discovery failed", { error: bootstrap.error });
+}
+
+async function open(config: Config, here: World): Promise<Member> {
+  try {
+    return await openMember(memberOptions(config), here);
+  } catch (error) {
+    if (error instanceof LogOpenError || error instanceof EtcdDataError) {
+      throw new StartError("failed to open the data directory", {
+        "data-dir": config.dataDir,
+        path: error.path,
+        kind: error.kind,
+        error: error.message,
+      });
+    }
+    throw error;
+  }
+}
+
+type Edge = { readonly grpc: GrpcServer; readonly listeners: readonly Listener[]; close(): Promise<void> };
+
+/** All listening sockets, and what answers on them. Everything is closed again when one cannot be opened. */
+async function openEdge(
+  config: Config,
+  member: Member,
+  health: HealthService,
+  http: HttpOptions,
+  tls: TlsContext | undefined,
+  metrics: MetricsRegistry,
+  logger: NodeLogger,
+): Promise<Edge> {
+  const clientHandler = createClientHandler(http);
+  const clientHttp = createHttpServer(clientHandler);
+  const metricsHttp = createHttpServer(createMetricsHandler(http));
+  const apart = config.listenClientHttpUrls.length > 0;
   const grpc = new GrpcServer({
     methods: methodTable(member, health),
+    methodStats: new GrpcMetrics(metrics, config.metricsExtensive).method,
     clock: member.clock,
     maxReceiveBytes: config.requestBytesMax + MESSAGE_OVERHEAD_BYTES,
     maxConcurrentStreams: config.concurrentStreamsMax,
     pingLimits: { minTimeMs: config.grpcKeepaliveMinTimeMillis, permitWithoutStream: false },
     keepaliveIntervalMs: config.grpcKeepaliveIntervalMillis,
     keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMillis,
-    onPlainRequest: undefined,
+    onPlainRequest: apart ? undefined : plainBridge(clientHandler),
   });
   const listeners: Listener[] = [];
-  const clientHttp = createHttpServer(createClientHandler(http));
-  const metricsHttp = createHttpServer(createMetricsHandler(http));
-  for (const url of config.listenClientUrls)
-    listeners.push(await listen(url, grpc, config.listenClientHttpUrls.length > 0 ? undefined : clientHttp));
-  for (const url of config.listenClientHttpUrls) listeners.push(await listen(url, undefined, clientHttp));
-  for (const url of config.listenMetricsUrls) listeners.push(await listen(url, undefined, metricsHttp));
-  await publish(member);
-  announce(config, member, logger);
-  return {
-    member,
-    metrics,
-    urls: listeners.slice(0, config.listenClientUrls.length).map((listener) => listener.url),
-    close: async () => {
-      health.setServing(false);
-      for (const listener of listeners) listener.stop();
-      await grpc.drain(DRAIN_MILLIS);
-      closeHttp(clientHttp);
-      closeHttp(metricsHttp);
-      await member.close();
-      processMetrics.stop();
-    },
+  const close = async (): Promise<void> => {
+    for (const listener of listeners) listener.close();
+    await grpc.drain(DRAIN_MILLIS);
+    for (const server of [clientHttp, metricsHttp]) server.closeAllConnections();
   };
+  const listen = async (
+    url: EndpointUrl,
+    withGrpc: boolean,
+    server: HttpServer | undefined,
+  ): Promise<void> => {
+    listeners.push(
+      await Listener.open({
+        address: listenAddress(url),
+        tls: isSecure(url) ? tls : undefined,
+        onHttp2: withGrpc ? (socket, head) => grpc.accept(socket, head) : undefined,
+        onHttp1: server === undefined ? undefined : (socket: Socket) => server.emit("connection", socket),
+        logger: logger.named("node/listener.ts"),
+      }),
+    );
+  };
+  try {
+    for (const url of config.listenClientUrls) await listen(url, true, apart ? undefined : clientHttp);
+    for (const url of config.listenClientHttpUrls) await listen(url, false, clientHttp);
+    for (const url of config.listenMetricsUrls) await listen(url, false, metricsHttp);
+  } catch (error) {
+    await close();
+    await member.close();
+    throw new StartError("failed to start etcd", { error: textOf(error) });
+  }
+  return { grpc, listeners, close };
 }
 
 function world(logger: NodeLogger, onFlushed: (seconds: number) => void): World {
@@ -131,25 +226,19 @@ function httpOptions(
   };
 }
 
-function closeHttp(server: HttpServer): void {
-  server.close();
-  server.closeAllConnections();
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The lines that tools wait for. */
-function announce(config: Config, member: Member, logger: NodeLogger): void {
-  const log = logger.named("embed/serve.go:1");
-  logger.info("ready to serve client requests", {
-    "local-member-id": hexId(member.localId),
-    "cluster-id": hexId(member.clusterId),
-    "server-version": SERVER_VERSION,
-  });
+function announce(config: Config, logger: NodeLogger): void {
+  const log = logger.named("embed/server.ts");
+  log.info("ready to serve client requests");
   for (const url of config.listenClientUrls) {
-    const kind = isSecure(url) ? "securely" : "insecurely; this is strongly discouraged";
-    log.info(`serving client traffic ${kind}`, { traffic: "grpc+http", address: url.host });
+    const kind = isSecure(url) ? "securely" : "insecurely, this is strongly discouraged!";
+    log.info(`serving client traffic ${kind}`, {
+      traffic: config.listenClientHttpUrls.length > 0 ? "grpc" : "grpc+http",
+      address: url.host,
+    });
   }
-}
-
-export function describeUrl(url: EndpointUrl): string {
-  return url.text;
 }

@@ -2,7 +2,7 @@
 // backend-writer.ts. Callers: the importer, snapshot transfer, etcdutl. Pure; a file that cannot be understood ends in a FormatError.
 
 import type { MemberId } from "../base/brand.ts";
-import { copyBytes, latin1FromBytes, utf8FromBytes } from "../base/bytes.ts";
+import { copyBytes, latin1FromBytes, latin1ToBytes, utf8FromBytes } from "../base/bytes.ts";
 import { FormatError, malformed } from "../base/format-error.ts";
 import { type BoltFile, type Bucket, bucketName } from "../bbolt/reader.ts";
 import type { Row } from "../bbolt/rows.ts";
@@ -120,7 +120,7 @@ export function readTables(file: BoltFile): BackendTables {
     clusterVersion: given(cluster.get("clusterVersion"), utf8FromBytes),
     downgrade: given(cluster.get("downgrade"), (v) => decodeDowngrade(utf8FromBytes(v))),
     leases: mapRows(rows(BucketName.Lease), BucketName.Lease, (_, v) => decodeLease(v)),
-    alarms: rows(BucketName.Alarm).map((row) => decodeAlarmMember(row.key)),
+    alarms: mapRows(rows(BucketName.Alarm), BucketName.Alarm, (key) => decodeAlarmMember(latin1ToBytes(key))),
     authEnabled: auth.get("authEnabled")?.[0] === 1,
     authRevision: given(auth.get("authRevision"), (v) => big64(v, "authRevision")) ?? 0,
     users: mapRows(rows(BucketName.AuthUsers), BucketName.AuthUsers, (_, v) => decodeUser(v)),

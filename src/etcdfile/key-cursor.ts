@@ -1,4 +1,5 @@
 // The rows of a database file's key bucket, decoded one after the other in revision order. Callers: the importer, etcdutl's hashes.
+import { crc32cRange } from "../base/crc32c.ts";
 import { malformed } from "../base/format-error.ts";
 import { type BoltFile, type BucketCursor, bucketName } from "../bbolt/reader.ts";
 import { DecodeError } from "../wire/decode-error.ts";
@@ -33,12 +34,9 @@ export class KeyCursor {
     return true;
   }
 
-  /** The raw value of the row, as it was encoded: what HashKV takes. */
-  rawKey(): Uint8Array {
-    return this.#rows!.key();
-  }
-
-  rawValue(): Uint8Array {
-    return this.#rows!.value();
+  /** CRC-32C of the row's bytes as they stand in the file, key and then value: what HashKV is made of. */
+  checksum(seed: number): number {
+    const rows = this.#rows!;
+    return crc32cRange(rows.page, rows.keyAt, rows.valueAt + rows.valueLength, seed);
   }
 }

@@ -1,18 +1,9 @@
-// Rows of the key bucket: the revision as key, an mvccpb.KeyValue as value. Encoded in Go's canonical form, because HashKV is made
-// of these very bytes. The pieces let a snapshot be streamed without making an object or a copy per row.
+// Rows of the key bucket: the revision as key, an mvccpb.KeyValue as value. Here revisions are read and written and KeyValues read;
+// KeyValues are written by src/mvcc/key-value, straight from the store.
 
 import { EMPTY } from "../base/bytes.ts";
 import { malformed } from "../base/format-error.ts";
 import { Reader } from "../wire/reader.ts";
-import {
-  sizeBigint,
-  sizeDelimited,
-  sizeInt64Number,
-  writeBigint,
-  writeBytes,
-  writeInt64Number,
-  writeVarint32,
-} from "../wire/writer.ts";
 
 export const REVISION_BYTES = 17;
 export const TOMBSTONE_REVISION_BYTES = 18;
@@ -74,66 +65,6 @@ export function decodeRevision(key: Uint8Array): RowRevision {
   const sub = readBig64(key, 9);
   if (!Number.isSafeInteger(main) || !Number.isSafeInteger(sub)) malformed(0, "a revision is above 2^53");
   return { main, sub, tombstone };
-}
-
-/** Size of the KeyValue of a put. */
-export function sizePutValue(
-  keyLength: number,
-  createRevision: number,
-  modRevision: number,
-  version: number,
-  valueLength: number,
-  lease: bigint,
-): number {
-  let size = 3 + sizeInt64Number(createRevision) + sizeInt64Number(modRevision) + sizeInt64Number(version);
-  if (keyLength !== 0) size += 1 + sizeDelimited(keyLength);
-  if (valueLength !== 0) size += 1 + sizeDelimited(valueLength);
-  if (lease !== 0n) size += 1 + sizeBigint(lease);
-  return size;
-}
-
-/** Writes all of a put's KeyValue that stands before its value's bytes; returns where these go. Revisions and version are not 0. */
-export function writePutHead(
-  key: Uint8Array,
-  createRevision: number,
-  modRevision: number,
-  version: number,
-  valueLength: number,
-  out: Uint8Array,
-  at: number,
-): number {
-  let end = at;
-  if (key.length !== 0) {
-    out[end++] = 0x0a;
-    end = writeBytes(key, out, end);
-  }
-  out[end++] = 0x10;
-  end = writeInt64Number(createRevision, out, end);
-  out[end++] = 0x18;
-  end = writeInt64Number(modRevision, out, end);
-  out[end++] = 0x20;
-  end = writeInt64Number(version, out, end);
-  if (valueLength === 0) return end;
-  out[end++] = 0x2a;
-  return writeVarint32(valueLength, out, end);
-}
-
-/** Writes what stands behind the value's bytes. */
-export function writePutTail(lease: bigint, out: Uint8Array, at: number): number {
-  if (lease === 0n) return at;
-  out[at] = 0x30;
-  return writeBigint(lease, out, at + 1);
-}
-
-/** Size of the KeyValue of a tombstone: it holds the key alone. */
-export function sizeTombstoneValue(keyLength: number): number {
-  return keyLength === 0 ? 0 : 1 + sizeDelimited(keyLength);
-}
-
-export function writeTombstoneValue(key: Uint8Array, out: Uint8Array, at: number): number {
-  if (key.length === 0) return at;
-  out[at] = 0x0a;
-  return writeBytes(key, out, at + 1);
 }
 
 /** The fields of one KeyValue, used again for every row. Views of the bytes that were read. */

@@ -169,6 +169,7 @@ export function readWal(segments: readonly WalSegment[], start: WalStart): WalCo
   const snapshots: Snapshot[] = [];
   const entries: Entry[] = [];
   let metadata: Uint8Array | undefined;
+  let identity: Metadata | undefined;
   let hardState: HardState = { term: 0, vote: 0n, commit: 0 };
   let step = decoder.next();
   for (; step === "record"; step = decoder.next()) {
@@ -181,6 +182,7 @@ export function readWal(segments: readonly WalSegment[], start: WalStart): WalCo
         if (metadata !== undefined && !equalBytes(metadata, data))
           malformed(0, "wal: conflicting metadata found");
         metadata = copyBytes(data);
+        identity = decodeMetadata(data);
       } else if (type !== RecordType.Crc) malformed(0, `unexpected block type ${type}`);
     } catch (error) {
       if (error instanceof FormatError) throw new WalError(decoder.name, decoder.offset, error.message);
@@ -191,7 +193,7 @@ export function readWal(segments: readonly WalSegment[], start: WalStart): WalCo
   }
   const torn = step === "torn" ? { segment: decoder.name, offset: decoder.offset } : undefined;
   return {
-    metadata: metadata === undefined ? undefined : decodeMetadata(metadata),
+    metadata: identity,
     hardState,
     entries,
     snapshots,

@@ -60,6 +60,8 @@ export type MemberParts = {
 const APPLY_GAP_MAX = 5000;
 /** A NOSPACE alarm of our own goes when so much of the quota is free again. */
 const QUOTA_CLEAR_SHARE = 0.95;
+/** A compaction looks again so often whether the backup or hash that holds it is done. */
+const HELD_RETRY_MILLIS = 20;
 
 export class Member implements EngineEvents {
   readonly options: MemberOptions;
@@ -120,6 +122,7 @@ export class Member implements EngineEvents {
     engine.start();
     this.#sweep();
     this.#housekeeping.start();
+    if (this.store.compactionPending) this.#resumeCompaction();
     this.#autoCompactor?.start();
   }
 
@@ -391,6 +394,11 @@ export class Member implements EngineEvents {
 
   #startCompaction(): void {
     this.counters.compactions++;
+    this.#resumeCompaction();
+  }
+
+  /** Also after a restart that cut a compaction short, and when a pin that held rows back is released. */
+  #resumeCompaction(): void {
     if (this.#compacting) return;
     this.#compacting = true;
     this.clock.endOfTurn(() => this.#compactSlice());
@@ -399,6 +407,10 @@ export class Member implements EngineEvents {
   /** One bounded bite a turn: puts go on in between. */
   #compactSlice(): void {
     if (this.#stopped) return;
+    if (this.store.compactionHeld) {
+      this.clock.after(HELD_RETRY_MILLIS as Millis, () => this.#compactSlice());
+      return;
+    }
     if (!this.store.compactSlice(this.options.compactionBatchLimit, this.reader)) {
       this.clock.endOfTurn(() => this.#compactSlice());
       return;
@@ -437,6 +449,7 @@ export class Member implements EngineEvents {
       if (this.#stopped) return;
       this.counters.proposalsFailed += this.#proposals.expire(this.clock.now(), errors.timeout);
       if (this.applyContext.alarms.has(AlarmType.NoSpace)) this.#clearNoSpace();
+      if (this.store.compactionPending && !this.store.compactionHeld) this.#resumeCompaction();
       this.#sweep();
     });
   }

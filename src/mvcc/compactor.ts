@@ -13,6 +13,9 @@ import type { Tables } from "./tables.ts";
 /** etcd's mark for "never compacted". */
 const NEVER = -1;
 
+/** Taking a key out of tree, hash and arena costs about as much as looking at so many rows. */
+const KEY_COST = 5;
+
 type Job = {
   readonly revision: number;
   /** False for the pass that only drops what pins had held back. */
@@ -136,7 +139,7 @@ export class Compactor {
     return left - this.#settle();
   }
 
-  /** Hashes, keeps or drops one row; returns what hashing a long value cost, in rows. */
+  /** Hashes, keeps or drops one row; returns what that cost beyond looking at it, in rows. */
   #visit(job: Job, slot: Slot, main: number, values: ValueReader | undefined): number {
     const { rows } = this.#tables;
     const { revision } = job;
@@ -155,7 +158,7 @@ export class Compactor {
     // A tombstone must outlive the older rows that a pin holds, or they would rise from the dead.
     const held = tombstone ? rows.word(slot, PREVIOUS) !== -1 : this.pins.covers(main, nextMain);
     if (held) this.#leftover = true;
-    else this.#tables.dropRow(slot);
+    else cost += this.#tables.dropRow(slot) ? KEY_COST : 1;
     return cost;
   }
 

@@ -55,8 +55,8 @@ export class Tables {
     this.liveBytes += length;
   }
 
-  /** Takes a row away: out of its key's chain, out of the counts, and with the last row the key itself. */
-  dropRow(slot: Slot): void {
+  /** Takes a row away: out of its key's chain, out of the counts, and with the last row the key itself (then it returns true). */
+  dropRow(slot: Slot): boolean {
     const { arena, rows } = this;
     const key = rows.word(slot, KEY);
     const previous = rows.word(slot, PREVIOUS);
@@ -69,7 +69,9 @@ export class Tables {
     this.leases.release(rows.word(slot, LEASE));
     this.files.release(rows.word(slot, FILE) & 0xffff, length);
     rows.drop(slot);
-    if (previous === -1 && next === -1) this.#removeKey(key);
+    const last = previous === -1 && next === -1;
+    if (last) this.#removeKey(key);
+    return last;
   }
 
   /** Whether the row is a tombstone. */

@@ -14,7 +14,9 @@ const RETRY_MILLIS = 5;
 
 export interface LogSink {
   write(line: string): void;
-  /** Writes everything that waits, now. */
+  /** Resolves when everything written so far is out, or the output has taken nothing for a while. */
+  flush(): Promise<void>;
+  /** For a process that ends now: writes everything that waits. A write still in flight may then appear twice. */
   flushSync(): void;
   close(): void;
 }
@@ -26,10 +28,14 @@ export class DescriptorSink implements LogSink {
   readonly #rotation: RotationConfig | undefined;
   #waiting: string[] = [];
   #waitingBytes = 0;
+  /** What the thread pool is writing. While it is set the descriptor must not be closed: its number could be another file's. */
   #inFlight: Buffer | undefined = undefined;
+  /** The bytes in flight were also written synchronously: what they leave over is not written again. */
+  #inFlightCopied = false;
   #dropped = 0;
   #scheduled = false;
   #fileBytes = 0;
+  #onIdle: (() => void)[] = [];
 
   constructor(fd: number, path?: string, rotation?: RotationConfig) {
     this.#fd = fd;
@@ -50,28 +56,45 @@ export class DescriptorSink implements LogSink {
     setImmediate(this.#flush);
   }
 
+  flush(): Promise<void> {
+    if (this.#inFlight === undefined && this.#waiting.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const giveUp = setTimeout(resolve, FINAL_FLUSH_MILLIS_MAX);
+      this.#onIdle.push(() => {
+        clearTimeout(giveUp);
+        resolve();
+      });
+    });
+  }
+
   flushSync(): void {
-    const rest = this.#inFlight;
-    if (rest !== undefined) this.#writeSync(rest);
-    this.#inFlight = undefined;
+    if (this.#inFlight !== undefined && !this.#inFlightCopied) {
+      this.#writeSync(this.#inFlight);
+      this.#inFlightCopied = true;
+    }
     const bytes = this.#take();
     if (bytes === undefined) return;
-    this.#makeRoom(bytes.length);
+    if (this.#inFlight === undefined) this.#makeRoom(bytes.length);
     this.#writeSync(bytes);
   }
 
   close(): void {
     this.flushSync();
-    if (this.#path !== undefined) closeSync(this.#fd);
+    if (this.#path !== undefined && this.#inFlight === undefined) closeSync(this.#fd);
   }
 
   readonly #flush = (): void => {
     this.#scheduled = false;
     if (this.#inFlight !== undefined) return;
     const bytes = this.#take();
-    if (bytes === undefined) return;
-    this.#makeRoom(bytes.length);
-    this.#writeAsync(bytes);
+    if (bytes !== undefined) {
+      this.#makeRoom(bytes.length);
+      this.#writeAsync(bytes);
+      return;
+    }
+    const waiters = this.#onIdle;
+    this.#onIdle = [];
+    for (const resolve of waiters) resolve();
   };
 
   /** All waiting lines as bytes, with a word about those that were dropped. */
@@ -89,18 +112,22 @@ export class DescriptorSink implements LogSink {
   #writeAsync(bytes: Buffer): void {
     this.#inFlight = bytes;
     write(this.#fd, bytes, (error, written) => {
-      if (this.#inFlight !== bytes) return;
-      const rest = error === null ? bytes.subarray(written) : error.code === "EAGAIN" ? bytes : undefined;
-      if (rest === undefined || rest.length === 0) {
-        this.#inFlight = undefined;
-        this.#flush();
-        return;
-      }
-      this.#inFlight = rest;
-      setTimeout(() => {
-        if (this.#inFlight === rest) this.#writeAsync(rest);
-      }, RETRY_MILLIS);
+      const again = error !== null && error.code === "EAGAIN";
+      // Any other error loses these lines: there is no place left to tell it.
+      const rest = error === null ? bytes.subarray(written) : undefined;
+      if (again) setTimeout(() => this.#writeRest(bytes), RETRY_MILLIS);
+      else this.#writeRest(rest);
     });
+  }
+
+  #writeRest(rest: Buffer | undefined): void {
+    if (rest !== undefined && rest.length > 0 && !this.#inFlightCopied) {
+      this.#writeAsync(rest);
+      return;
+    }
+    this.#inFlight = undefined;
+    this.#inFlightCopied = false;
+    this.#flush();
   }
 
   #writeSync(bytes: Buffer): void {
@@ -143,6 +170,9 @@ export class JournalSink implements LogSink {
   write(line: string): void {
     this.#below.write(`<${journalPriority(line)}>${line}`);
   }
+  flush(): Promise<void> {
+    return this.#below.flush();
+  }
   flushSync(): void {
     this.#below.flushSync();
   }
@@ -184,7 +214,7 @@ export function openSink(target: string, rotation: RotationConfig | undefined): 
       }
       return new JournalSink(new DescriptorSink(2));
     case "/dev/null":
-      return { write() {}, flushSync() {}, close() {} };
+      return { write() {}, flush: () => Promise.resolve(), flushSync() {}, close() {} };
     default:
       if (rotation === undefined) return new DescriptorSink(openSync(target, "a", 0o666), target);
       mkdirSync(dirname(target), { recursive: true, mode: 0o755 });

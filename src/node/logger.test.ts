@@ -1,5 +1,6 @@
 // Goal: a log line is, byte for byte, what etcd's zap writes; nothing is lost at the end; files rotate as lumberjack's do.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -94,4 +95,31 @@ test("a file that is full is moved aside, and only so many backups stay", () => 
 test("backups are named as lumberjack names them", () => {
   const at = new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 6));
   assert.equal(backupName("/var/log/etcd.log", at, false), "/var/log/etcd-2026-01-02T03-04-05.006.log");
+});
+
+test("a slow reader gets every line once and in order", async () => {
+  const logger = new URL("./logger.js", import.meta.url).href;
+  const script = `
+    const { createLogger, DEFAULT_LOGGING } = await import(${JSON.stringify(logger)});
+    const logger = createLogger(DEFAULT_LOGGING, "a.ts");
+    for (let i = 0; i < 3000; i++) {
+      logger.info("line " + i, { filler: "x".repeat(100) });
+      if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await logger.flush();
+    process.exit(0);`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let text = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+    // Taking one chunk per turn lets the pipe fill up in between.
+    child.stderr.pause();
+    setImmediate(() => child.stderr.resume());
+  });
+  await new Promise((resolve) => child.on("close", resolve));
+  const numbers = [...text.matchAll(/"msg":"line (\d+)"/g)].map((match) => Number(match[1]));
+  assert.equal(numbers.length, 3000);
+  assert.ok(numbers.every((number, i) => number === i));
 });

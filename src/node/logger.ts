@@ -39,6 +39,9 @@ export interface NodeLogger extends Logger {
   write(level: LevelName, message: string, fields?: Fields): void;
   /** Writes the line, flushes, and ends the process with code 1, as zap does. */
   fatal(message: string, fields?: Fields): never;
+  /** For a graceful end: resolves when all lines are out. */
+  flush(): Promise<void>;
+  /** For an end without delay. */
   flushSync(): void;
   close(): void;
 }
@@ -63,6 +66,10 @@ class LogCore {
     if (!this.#sampled(level, message, monotonic)) return;
     const line = this.#line(level, this.#time(monotonic), name, caller, message, fields);
     for (const sink of this.#sinks) sink.write(line);
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all(this.#sinks.map((sink) => sink.flush()));
   }
 
   flushSync(): void {
@@ -134,6 +141,10 @@ class NamedLogger implements NodeLogger {
     this.write("fatal", message, fields);
     this.#core.flushSync();
     process.exit(1);
+  }
+
+  flush(): Promise<void> {
+    return this.#core.flush();
   }
 
   flushSync(): void {

@@ -26,10 +26,12 @@ export function handleSignals(logger: NodeLogger, stop: () => Promise<void>): vo
     }
     stopping = true;
     logger.info("received signal; shutting down", { signal: NAMES[signal] });
-    stop().then(
-      () => dieOf(signal, logger, receive),
-      (error: unknown) => endOnBug(logger, "the graceful stop failed", error),
-    );
+    stop()
+      .then(() => logger.flush())
+      .then(
+        () => dieOf(signal, logger, receive),
+        (error: unknown) => endOnBug(logger, "the graceful stop failed", error),
+      );
   };
   process.on("SIGTERM", receive);
   process.on("SIGINT", receive);

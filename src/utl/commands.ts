@@ -1,4 +1,5 @@
-// The command tree of etcdutl 3.7: names, flags and texts as `etcdutl --help` shows them.
+// The command tree of etcdutl 3.7: names, flags and texts as `etcdutl --help` shows them. Long descriptions are left out, because
+// etcdutl's help is the usage alone.
 import { SERVER_VERSION } from "../base/version.ts";
 import { args, type CommandSpec } from "../cli/command.ts";
 import { COMPLETION_SHELLS, completionScript } from "../cli/completion.ts";
@@ -8,25 +9,6 @@ import { hashKv } from "./hash-kv.ts";
 import { migrate } from "./migrate.ts";
 import { snapshotRestore } from "./snapshot-restore.ts";
 import { snapshotStatus } from "./snapshot-status.ts";
-
-const COMPLETION_HELP = `To load completions:
-
-Bash:
-
-  $ source <(etcdutl completion bash)
-
-Zsh:
-
-  $ etcdutl completion zsh > "\${fpath[1]}/_etcdutl"
-
-fish:
-
-  $ etcdutl completion fish | source
-
-PowerShell:
-
-  PS> etcdutl completion powershell | Out-String | Invoke-Expression
-`;
 
 const RESTORE_FLAGS: readonly FlagSpec[] = [
   { name: "data-dir", kind: "string", usage: "Path to the output data directory" },
@@ -84,9 +66,6 @@ const SNAPSHOT: CommandSpec = {
     {
       use: "status <filename>",
       short: "Gets backend snapshot status of a given file",
-      long: `When --write-out is set to simple, this command prints out comma-separated status lists for each endpoint.
-The items in the lists are hash, revision, total keys, total size.
-`,
       run: snapshotStatus,
     },
   ],
@@ -165,7 +144,6 @@ export const ETCDUTL: CommandSpec = {
     {
       use: "completion [bash|zsh|fish|powershell]",
       short: "Generate completion script",
-      long: COMPLETION_HELP,
       flagsInUseLine: false,
       args: args.all(args.exactly(1), args.oneOf(COMPLETION_SHELLS)),
       run: ({ args: [shell], output }) => output.out(completionScript(shell!, "etcdutl")),

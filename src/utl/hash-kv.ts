@@ -68,7 +68,7 @@ export function hashKvOf(file: BoltFile, revision: number): HashKv {
     if (main > at) break;
     if (main <= compacted && kept.size > 0 && !kept.has(ordinal)) continue;
     if (main === compacted && tombstone) continue;
-    hash = crc32c(keys.rawValue(), crc32c(keys.rawKey(), hash));
+    hash = keys.checksum(hash);
   }
   return { hash, hashRevision: at, compactRevision: compacted };
 }

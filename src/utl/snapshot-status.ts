@@ -1,11 +1,11 @@
 // `etcdutl snapshot status`: checks a snapshot file whole, then counts and hashes it. Reads only.
 
 import { statSync } from "node:fs";
-import { copyBytes, latin1FromBytes, utf8FromBytes } from "../base/bytes.ts";
-import { crc32c } from "../base/crc32c.ts";
+import { hexFromBytes, latin1FromBytes, utf8FromBytes } from "../base/bytes.ts";
+import { crc32c, crc32cRange } from "../base/crc32c.ts";
 import { FormatError } from "../base/format-error.ts";
 import { checkFile } from "../bbolt/check.ts";
-import { type BoltFile, type Bucket, bucketName } from "../bbolt/reader.ts";
+import { type BoltFile, type Bucket, type BucketCursor, bucketName } from "../bbolt/reader.ts";
 import { ExitError, type Invocation } from "../cli/command.ts";
 import { BucketName, MetaKey } from "../etcdfile/backend.ts";
 import { decodeRevision, KeyValueFields } from "../etcdfile/key-row.ts";
@@ -23,17 +23,17 @@ function refuse(error: unknown, what: string): never {
 }
 
 /** Counts one row of the key bucket. */
-function countKey(key: Uint8Array, value: Uint8Array, fields: KeyValueFields, counted: Counted): void {
+function countKey(rows: BucketCursor, fields: KeyValueFields, counted: Counted): void {
   try {
-    const revision = decodeRevision(key);
+    const revision = decodeRevision(rows.key());
     counted.revision = revision.main;
-    fields.read(value, 0, value.length);
+    fields.read(rows.page, rows.valueAt, rows.valueAt + rows.valueLength);
     const name = latin1FromBytes(fields.key);
     if (revision.tombstone) counted.alive.delete(name);
     else counted.alive.add(name);
   } catch (error) {
     const where = `error during bucket key iteration, name: "${BucketName.Key}" err`;
-    refuse(error, `${where}: cannot parse the row ${Buffer.from(key).toString("hex")}`);
+    refuse(error, `${where}: cannot parse the row ${hexFromBytes(rows.key())}`);
   }
 }
 
@@ -43,12 +43,11 @@ function countBucket(file: BoltFile, bucket: Bucket, counted: Counted): void {
   counted.hash = crc32c(bucket.name, counted.hash);
   const rows = file.rows(bucket);
   while (rows.next()) {
-    const key = rows.key();
-    const value = rows.value();
-    counted.hash = crc32c(value, crc32c(key, counted.hash));
-    if (name === BucketName.Key) countKey(key, value, fields, counted);
-    if (name === BucketName.Meta && latin1FromBytes(key) === MetaKey.StorageVersion) {
-      counted.version = utf8FromBytes(copyBytes(value));
+    // The value follows the key in the page: one walk over both.
+    counted.hash = crc32cRange(rows.page, rows.keyAt, rows.valueAt + rows.valueLength, counted.hash);
+    if (name === BucketName.Key) countKey(rows, fields, counted);
+    if (name === BucketName.Meta && latin1FromBytes(rows.key()) === MetaKey.StorageVersion) {
+      counted.version = utf8FromBytes(rows.value());
     }
   }
 }
