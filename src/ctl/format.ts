@@ -1,5 +1,6 @@
 // Values as Go prints them: %q of bytes, %x of ids, sizes, durations, numbers read from arguments. etcdctl's output is made of
 // these, and scripts depend on every character.
+import { latin1FromBytes } from "../base/bytes.ts";
 import { goQuote } from "../cli/quote.ts";
 
 /** Pieces of output: text is UTF-8, bytes go out as they are. */
@@ -29,8 +30,15 @@ function decodeAt(bytes: Uint8Array, at: number): { rune: string; length: number
   }
 }
 
+/** Printable ASCII without quotes and backslashes: what nearly every key is made of. */
+function isPlain(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x5c) return false;
+  return true;
+}
+
 /** %q of a Go string, which may hold any bytes. */
 export function quoteBytes(bytes: Uint8Array): string {
+  if (isPlain(bytes)) return `"${latin1FromBytes(bytes)}"`;
   let out = "";
   for (let at = 0; at < bytes.length; ) {
     const decoded = decodeAt(bytes, at);

@@ -49,10 +49,22 @@ function isZero(value: unknown): boolean {
   return value === undefined || value === 0 || value === 0n || value === false || value === "";
 }
 
+/** The descriptors met so far: lists ask for the same one thousands of times. */
+const known = new Map<string, readonly FieldDescriptor[]>();
+
+function descriptorsOf(typeName: string): readonly FieldDescriptor[] {
+  let fields = known.get(typeName);
+  if (fields === undefined) {
+    fields = fieldsOf(typeName) ?? [];
+    known.set(typeName, fields);
+  }
+  return fields;
+}
+
 /** The members of a message, for structs that embed it. */
 export function jsonMembers(typeName: string, message: object): (readonly [string, string | undefined])[] {
   const values = message as Record<string, unknown>;
-  return (fieldsOf(typeName) ?? []).map((field) => {
+  return descriptorsOf(typeName).map((field) => {
     const value = values[field.property];
     if (isZero(value)) return [field.name, undefined];
     if (!field.repeated) return [field.name, jsonValue(field, value)];

@@ -37,5 +37,15 @@ async function runComplete(tree: Command, words: readonly string[]): Promise<num
 /** Runs the command line of the process and ends it: what a command leaves open (sessions, watches) ends with it. */
 export async function runProcess(): Promise<void> {
   process.stdout.on("error", () => process.exit(1));
-  process.exit(await main(process.argv.slice(2)));
+  const code = await main(process.argv.slice(2));
+  // A pipe takes what is written bit by bit; an exit before it has taken all would cut the output.
+  await written(process.stdout);
+  await written(process.stderr);
+  process.exit(code);
+}
+
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write("", () => resolve());
+  });
 }
