@@ -453,3 +453,21 @@ const concurrency: readonly Step[] = [
 
 /** What is typed at a member. */
 export const online: readonly Step[] = [...keyValues, ...leases, ...cluster, ...auth, ...concurrency];
+
+/** What is typed at a member that speaks TLS only and wants client certificates; `{ca}`, `{cert}` and `{key}` are files. */
+export const secure: readonly Step[] = [
+  "--endpoints https://{client} --cacert {ca} --cert {cert} --key {key} put a 1",
+  "--endpoints {client} --cacert {ca} --cert {cert} --key {key} get a",
+  "--endpoints https://{client} --cacert {ca} --cert {cert} --key {key} endpoint health --cluster",
+  "--endpoints https://{client} --cacert {ca} --cert {cert} --key {key} endpoint status -w json",
+  "--endpoints https://{client} --insecure-skip-tls-verify --cert {cert} --key {key} get a",
+  "--endpoints https://{client} --cacert {ca} --cert {cert} --key {key} get a --rev 100",
+  "--endpoints https://{client} --cacert {ca} --cert {cert} --key {key} --user root:x get a",
+  "--command-timeout 300ms --endpoints https://{client} --cert {cert} --key {key} get a",
+  "--command-timeout 300ms --endpoints https://{client} get a",
+  "--command-timeout 300ms --endpoints http://{client} get a",
+  "--command-timeout 300ms --endpoints {client} get a",
+  "--endpoints https://{client} --cacert {key} get a",
+  "--endpoints https://{client} --cert {cert} --key {ca} get a",
+  "--endpoints https://{client} --cert {key} --key {key} get a",
+].map((text) => line(text, { bare: true }));

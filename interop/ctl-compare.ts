@@ -1,15 +1,17 @@
 // Our etcdctl against the real one: the same lines typed at the same fresh etcd, once with each, and stdout, stderr and exit code
 // compared to the byte after what differs by nature (times, ports, leases, pointers) is taken out.
-//   node dist/interop/ctl-compare.js [WORD...]    words narrow what is reported, not what is run; `offline` and `online` narrow the run
+//   node dist/interop/ctl-compare.js [WORD...]    words narrow what is reported, not what is run; `offline`, `online` and `secure` narrow the run
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { offline, online, type Step } from "./ctl-compare-steps.ts";
+import { offline, online, type Step, secure } from "./ctl-compare-steps.ts";
+import { type Certificates, makeCertificates } from "./lib/certificates.ts";
 import { binDir, makeRunDir, projectRoot, removeRunDirs } from "./lib/paths.ts";
 import { type PeerName, peer } from "./peers.ts";
 
+const PARTS = ["offline", "online", "secure"];
 const CLIENT = "127.0.0.1:24210";
 const PEER_URL = "http://127.0.0.1:24211";
 
@@ -20,16 +22,25 @@ async function program(name: PeerName): Promise<string> {
   return existsSync(built) ? built : await peer(name);
 }
 
-async function startEtcd(): Promise<ChildProcess> {
+async function startEtcd(tls?: Certificates): Promise<ChildProcess> {
+  const scheme = tls === undefined ? "http" : "https";
   const flags = {
     "data-dir": join(makeRunDir("ctl-compare"), "data"),
-    "listen-client-urls": `http://${CLIENT}`,
-    "advertise-client-urls": `http://${CLIENT}`,
+    "listen-client-urls": `${scheme}://${CLIENT}`,
+    "advertise-client-urls": `${scheme}://${CLIENT}`,
     "listen-peer-urls": PEER_URL,
     "initial-advertise-peer-urls": PEER_URL,
     "initial-cluster": `default=${PEER_URL}`,
     "bcrypt-cost": "4",
     "log-level": "error",
+    ...(tls === undefined
+      ? {}
+      : {
+          "cert-file": tls.serverCert,
+          "key-file": tls.serverKey,
+          "trusted-ca-file": tls.ca,
+          "client-cert-auth": "true",
+        }),
   };
   const argv = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   const child = spawn(await program("etcd"), argv, { stdio: "ignore" });
@@ -101,8 +112,12 @@ function type(ctl: readonly string[], step: Step, captured: Map<string, string>)
   });
 }
 
-async function typeAll(ctl: readonly string[], steps: readonly Step[]): Promise<Result[]> {
-  const captured = new Map<string, string>();
+async function typeAll(
+  ctl: readonly string[],
+  steps: readonly Step[],
+  names: Readonly<Record<string, string>> = {},
+): Promise<Result[]> {
+  const captured = new Map<string, string>(Object.entries(names));
   const results: Result[] = [];
   for (const step of steps) {
     if (step.pauseMs !== undefined) await wait(step.pauseMs);
@@ -182,7 +197,8 @@ function differences(step: Step, real: Result, ours: Result): string[] {
 async function main(words: readonly string[]): Promise<void> {
   const real = [await program("etcdctl")];
   const ours = [process.execPath, join(projectRoot, "bin/etcdctl")];
-  const parts: string[] = words.filter((word) => word === "offline" || word === "online");
+  const parts = words.filter((word) => PARTS.includes(word));
+  const wanted = (part: string): boolean => parts.length === 0 || parts.includes(part);
   const shown = words.filter((word) => !parts.includes(word));
   let passed = 0;
   let failed = 0;
@@ -201,8 +217,8 @@ async function main(words: readonly string[]): Promise<void> {
       }
     });
   };
-  if (!parts.includes("online")) judge(offline, await typeAll(real, offline), await typeAll(ours, offline));
-  if (!parts.includes("offline")) {
+  if (wanted("offline")) judge(offline, await typeAll(real, offline), await typeAll(ours, offline));
+  if (wanted("online")) {
     const results: Result[][] = [];
     for (const ctl of [real, ours]) {
       const etcd = await startEtcd();
@@ -214,6 +230,16 @@ async function main(words: readonly string[]): Promise<void> {
       }
     }
     judge(online, results[0]!, results[1]!);
+  }
+  if (wanted("secure")) {
+    const tls = await makeCertificates(makeRunDir("ctl-compare-tls"));
+    const names = { ca: tls.ca, cert: tls.clientCert, key: tls.clientKey, client: CLIENT };
+    const etcd = await startEtcd(tls);
+    try {
+      judge(secure, await typeAll(real, secure, names), await typeAll(ours, secure, names));
+    } finally {
+      await stopEtcd(etcd);
+    }
   }
   removeRunDirs();
   console.log(`${passed} passed, ${failed} failed`);

@@ -111,10 +111,28 @@ export class Connection {
       settings: { initialWindowSize: WINDOW_BYTES, enablePush: false },
     });
     session.setLocalWindowSize(WINDOW_BYTES);
-    session.on("error", () => this.#lost(session));
-    session.on("goaway", () => this.#lost(session));
-    session.on("close", () => this.#lost(session));
+    const early = (): void => {
+      session.destroy();
+      this.#failed('connection error: desc = "error reading server preface: EOF"');
+    };
+    session.on("error", () => {});
+    session.once("close", early);
+    // Ready is a server that has sent its settings: one that wants TLS closes the connection instead.
+    session.once("remoteSettings", () => {
+      session.off("close", early);
+      session.on("error", () => this.#lost(session));
+      session.on("goaway", () => this.#lost(session));
+      session.on("close", () => this.#lost(session));
+      this.#ready(session);
+    });
+  }
+
+  #ready(session: ClientHttp2Session): void {
     this.#socket = undefined;
+    if (this.#closed) {
+      session.destroy();
+      return;
+    }
     this.session = session;
     this.#backoff = BACKOFF_MILLIS_MIN;
     this.lastError = "";

@@ -1,5 +1,6 @@
 // Calls with clientv3's rules on top of Channel and Call: waiting for a connection, retries, tokens, deadlines, limits. The
 // services (kv, watch, lease …) are thin layers over this.
+import { createSecureContext } from "node:tls";
 import { Code, errors } from "../base/errors.ts";
 import { DecodeError, messageDecodeError } from "../wire/decode-error.ts";
 import {
@@ -65,6 +66,8 @@ export class Rpc {
   readonly options: ClientOptions;
   readonly channel: Channel;
   #token = "";
+  /** A cluster without authentication has been asked for a token as well, and has none to give. */
+  #hasAsked = false;
   #authenticating: Promise<void> | undefined;
 
   constructor(options: ClientOptions) {
@@ -78,6 +81,7 @@ export class Rpc {
         `gRPC message recv limit (${receiveBytesMax} bytes) must be greater than send limit (${sendBytesMax} bytes)`,
       );
     }
+    checkTls(options.tls);
     this.options = options;
     this.#token = token ?? "";
     this.channel = new Channel(options.endpoints, {
@@ -110,9 +114,11 @@ export class Rpc {
       const options = { timeoutMillis, ...(signal === undefined ? {} : { signal }) };
       const response = await this.unary(AUTHENTICATE, bytes, decodeAuthenticateResponse, "once", options);
       this.#token = response.token;
+      this.#hasAsked = true;
     } catch (error) {
       if (!(error instanceof RpcError) || !error.is(errors.authNotEnabled)) throw error;
       this.#token = "";
+      this.#hasAsked = true;
     }
   }
 
@@ -145,7 +151,7 @@ export class Rpc {
     options?: CallOptions,
   ): Promise<T> {
     const deadline = this.#deadline(options);
-    if (this.#hasCredentials && this.#token === "" && path !== AUTHENTICATE) await this.authenticate();
+    if (this.#hasCredentials && !this.#hasAsked && path !== AUTHENTICATE) await this.authenticate();
     for (let attempt = 0; ; attempt++) {
       if (attempt > 0) await this.#backoff(attempt, deadline, options?.signal);
       const connection: { it: Connection | undefined } = { it: undefined };
@@ -255,6 +261,16 @@ export class Rpc {
 
   close(): void {
     this.channel.close();
+  }
+}
+
+/** Certificates and keys that cannot be used are an error of whoever makes the client, not of its first call. */
+function checkTls(tls: TlsOptions | undefined): void {
+  if (tls === undefined) return;
+  try {
+    createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key });
+  } catch (error) {
+    throw clientError(`tls: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

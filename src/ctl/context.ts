@@ -1,5 +1,4 @@
 // What every command that talks to a cluster begins with: the global flags and variables, and the client they describe.
-import { readFileSync } from "node:fs";
 import type { Invocation } from "../cli/command.ts";
 import { formatDuration } from "../cli/duration.ts";
 import type { FlagSet } from "../cli/flag-set.ts";
@@ -40,7 +39,7 @@ export async function openContext(invocation: Invocation): Promise<Context> {
   const auth = await authOf(flags);
   const format = flags.string("write-out") as Format;
   if (!FORMATS.includes(format)) fail(Exit.BadFeature, "unsupported output format");
-  const tls = tlsOf(secure);
+  const tls = await tlsOf(secure);
   const options: ClientOptions = {
     endpoints,
     ...(tls === undefined ? {} : { tls }),
@@ -145,29 +144,18 @@ function secureFlags(flags: FlagSet): SecureFlags {
   };
 }
 
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const reason =
-      error instanceof Error && "code" in error && error.code === "ENOENT"
-        ? "no such file or directory"
-        : String(error);
-    return fail(Exit.BadArgs, `open ${path}: ${reason}`);
-  }
-}
-
 /** clientv3's rules for when TLS is configured; whether it is used the endpoint's scheme has a say in. */
-export function tlsOf(secure: SecureFlags): TlsOptions | undefined {
+export async function tlsOf(secure: SecureFlags): Promise<TlsOptions | undefined> {
   const { cert, key, cacert, serverName, insecureTransport, insecureSkipVerify } = secure;
   const wanted = cert !== "" || key !== "" || cacert !== "" || serverName !== "";
   if (!wanted && insecureTransport && !insecureSkipVerify) return undefined;
   if ((cert === "") !== (key === "")) {
     fail(Exit.BadArgs, `KeyFile and CertFile must both be present[key: ${key}, cert: ${cert}]`);
   }
+  const { readAuthorities, readKeyPair } = await import("./tls-files.ts");
   return {
-    ...(cert === "" ? {} : { cert: readPem(cert), key: readPem(key) }),
-    ...(cacert === "" ? {} : { ca: readPem(cacert) }),
+    ...(cert === "" ? {} : readKeyPair(cert, key)),
+    ...(cacert === "" ? {} : { ca: readAuthorities(cacert) }),
     ...(serverName === "" ? {} : { serverName }),
     insecureSkipVerify,
   };

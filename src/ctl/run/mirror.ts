@@ -97,7 +97,7 @@ export const run: Run = async (invocation) => {
     flags.string("dest-password"),
     "Destination Password: ",
   );
-  const tls = tlsOf({
+  const tls = await tlsOf({
     cert: flags.string("dest-cert"),
     key: flags.string("dest-key"),
     cacert: flags.string("dest-cacert"),
