@@ -455,6 +455,44 @@ test("a peer that hoards answers gets no new streams until it has taken some", (
   assert.equal(fields(session, answers)[":status"], "200");
 });
 
+test("onDrain is called each time the queue falls below its mark, and not before", () => {
+  const session = new PeerSession().greet();
+  session.send(open(1, "/t.T/Hold"), frame(FrameType.Data, 1, 1, message(Buffer.alloc(0))));
+  const held = session.calls[0]!;
+  let drained = 0;
+  held.onDrain = () => {
+    drained++;
+    if (drained === 1) held.send(new Uint8Array(100_000));
+  };
+  held.send(new Uint8Array(200_000));
+  session.answers();
+  assert.equal(held.bufferedBytes, 200_005 - 65_535);
+  assert.equal(drained, 0);
+  const credit = u32(80_000);
+  session.exchange(frame(FrameType.WindowUpdate, 0, 0, credit), frame(FrameType.WindowUpdate, 0, 1, credit));
+  assert.equal(drained, 1);
+  assert.equal(held.bufferedBytes, 200_005 - 65_535 - 80_000 + 100_005);
+  const rest = u32(1 << 20);
+  session.exchange(frame(FrameType.WindowUpdate, 0, 0, rest), frame(FrameType.WindowUpdate, 0, 1, rest));
+  assert.equal(drained, 2);
+  assert.equal(held.bufferedBytes, 0);
+});
+
+test("a source that fails in the midst of its message resets the stream", () => {
+  const session = new PeerSession().greet();
+  session.send(open(1, "/t.T/Hold"), frame(FrameType.Data, 1, 1, message(Buffer.alloc(0))));
+  let released = 0;
+  let pieces = 0;
+  session.calls[0]!.sendFrom({
+    totalBytes: 1000,
+    next: () => (pieces++ === 0 ? new Uint8Array(10) : { code: Code.Internal, message: "lost" }),
+    release: () => released++,
+  });
+  assert.deepEqual(reset(session.answers()), [1, ErrorCode.InternalError]);
+  assert.equal(released, 1);
+  assert.equal(session.calls[0]!.done, true);
+});
+
 test("credit for received bytes comes back at half the window, not before", () => {
   const session = new PeerSession({ maxReceiveBytes: 64 << 20 }).greet();
   const updates: Frame[] = [];

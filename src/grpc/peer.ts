@@ -32,7 +32,8 @@ export class Peer {
     if (!this.#commonNameKnown) {
       this.#commonNameKnown = true;
       if (this.#socket instanceof TLSSocket && this.#socket.authorized) {
-        const name: unknown = this.#socket.getPeerCertificate().subject?.CN;
+        const names: unknown = this.#socket.getPeerCertificate().subject?.CN;
+        const name: unknown = Array.isArray(names) ? names.at(-1) : names; // Go keeps the last
         this.#commonName = typeof name === "string" ? name : undefined;
       }
     }

@@ -2,6 +2,7 @@
 // turn. main makes one per set of client listeners and gives it sockets that speak HTTP/2 (see src/node/listener). It knows
 // nothing of what calls mean: that is the MethodTable's.
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { millis } from "../base/brand.ts";
 import type { Code } from "../base/errors.ts";
 import { Connection, type ConnectionHost } from "../http2/connection.ts";
@@ -32,6 +33,11 @@ export type GrpcServerOptions = {
   readonly methodStats?: MethodStatsSource;
   /** etcd: grpc-keepalive-min-time, and no pings without a stream. Undefined: pings are not enforced. */
   readonly pingLimits: PingLimits | undefined;
+  /**
+   * False where etcd serves gRPC through Go's HTTP server, which enforces nothing: TLS listeners that share their port with the
+   * HTTP mux. Absent: enforced everywhere.
+   */
+  readonly enforcePingsOverTls?: boolean;
   /** etcd: grpc-keepalive-interval and -timeout; interval 0 sends no pings. */
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -49,7 +55,6 @@ export class GrpcServer implements ConnectionHost, CallHost {
   readonly deadlines: DeadlineWheel;
   readonly maxConcurrentStreams: number;
   readonly maxReceiveBytes: number;
-  readonly pingLimits: PingLimits | undefined;
   readonly now: () => number;
   readonly onHandled: ((call: GrpcCall, code: Code) => void) | undefined;
 
@@ -69,14 +74,13 @@ export class GrpcServer implements ConnectionHost, CallHost {
     this.deadlines = new DeadlineWheel(options.clock);
     this.maxConcurrentStreams = options.maxConcurrentStreams;
     this.maxReceiveBytes = options.maxReceiveBytes;
-    this.pingLimits = options.pingLimits;
     this.onHandled = options.onHandled;
     this.now = () => options.clock.now();
   }
 
   /** Takes a socket that speaks HTTP/2. `head`: what was already read from it. */
   accept(socket: Socket, head: Buffer): void {
-    if (this.#stopped) {
+    if (this.#stopped || this.#onDrained !== undefined) {
       socket.destroy();
       return;
     }
@@ -99,6 +103,11 @@ export class GrpcServer implements ConnectionHost, CallHost {
   }
 
   // ── ConnectionHost ──
+
+  pingLimitsOf(socket: Socket): PingLimits | undefined {
+    const exempt = this.#options.enforcePingsOverTls === false && socket instanceof TLSSocket;
+    return exempt ? undefined : this.#options.pingLimits;
+  }
 
   open(connection: Connection, stream: Stream, head: RequestHead, last: boolean): void {
     let plan = head.route as Plan | undefined;

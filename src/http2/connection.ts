@@ -46,8 +46,8 @@ export interface ConnectionHost {
   readonly slabs: SlabPool;
   readonly maxConcurrentStreams: number;
   readonly now: () => number;
-  /** Undefined: pings are not counted. */
-  readonly pingLimits: PingLimits | undefined;
+  /** Undefined: pings on this socket are not counted. */
+  pingLimitsOf(socket: Socket): PingLimits | undefined;
   /** A request came in: sets stream.owner. `last`: it has no body. */
   open(connection: Connection, stream: Stream, head: RequestHead, last: boolean): void;
   /** Calls connection.sender.flush() at the end of this turn. */
@@ -111,7 +111,8 @@ export class Connection implements FrameSink, SenderHost {
     this.#heardAt = now;
     this.sender = new Sender(socket, this, host.slabs);
     this.#reader = new FrameReader(this);
-    this.#pings = host.pingLimits === undefined ? undefined : new PingPolicy(host.pingLimits);
+    const pingLimits = host.pingLimitsOf(socket);
+    this.#pings = pingLimits === undefined ? undefined : new PingPolicy(pingLimits);
     this.#resets = new TokenBucket(RESETS_BURST, RESETS_PER_SECOND, now);
     this.#idleFrames = new TokenBucket(IDLE_FRAMES_BURST, IDLE_FRAMES_PER_SECOND, now);
   }

@@ -29,10 +29,10 @@ export const ASSEMBLY_BYTES_MAX = 256 << 20;
 /** A call's onDrain is called when its queue falls below this. */
 export const DRAIN_BYTES = 64 << 10;
 /** Bytes up to this long are copied into the output; longer ones are handed to the socket as they are. */
-export const COPY_BYTES_MAX = 4096;
-export const OUTPUT_SLAB_BYTES = 16 << 10;
+export const COPY_BYTES_MAX = 2048;
+export const OUTPUT_SLAB_BYTES = 8 << 10;
 /** Slabs kept for reuse by all connections of a server. */
-export const OUTPUT_SLABS_KEPT = 256;
+export const OUTPUT_SLABS_KEPT = 512;
 
 /** Streams reset by the client before they were answered: a burst, and per second. Passed: GOAWAY ENHANCE_YOUR_CALM. */
 export const RESETS_BURST = 5000;

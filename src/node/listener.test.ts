@@ -273,6 +273,17 @@ test("the serials of a CRL are read from DER and PEM, and damage is refused", ()
   }
 });
 
+test("cipher suites and versions are kept to, and TLS 1.3 stays usable", async () => {
+  const only = { ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256" };
+  const listener = await open(new TlsContext(tlsOptions(server, only), logger));
+  const old = { ALPNProtocols: ["h2"], maxVersion: "TLSv1.2" };
+  assert.equal(await ask(listener.port, { ...old, ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256" }), "h2!");
+  assert.equal(await ask(listener.port, { ...old, ciphers: "ECDHE-ECDSA-AES256-GCM-SHA384" }), "");
+  assert.equal(await ask(listener.port, { ALPNProtocols: ["h2"], minVersion: "TLSv1.3" }), "h2!");
+  const modern = await open(new TlsContext(tlsOptions(server, { minVersion: "TLSv1.3" }), logger));
+  assert.equal(await ask(modern.port, old), "");
+});
+
 test("a changed certificate is served at the next handshake, and a broken one is not", async () => {
   const own = await certificate("changing");
   const context = new TlsContext(tlsOptions(own), logger);
