@@ -215,7 +215,9 @@ test("a trusted CA alone makes client certificates required and verified", async
   const pair = { cert: readFileSync(client.certFile), key: readFileSync(client.keyFile) };
   const stranger = { cert: readFileSync(server.certFile), key: readFileSync(server.keyFile) };
   assert.equal(await ask(listener.port, { ALPNProtocols: ["h2"] }), "");
+  assert.ok(warnings.some((line) => line.endsWith("tls: client didn't provide a certificate")));
   assert.equal(await ask(listener.port, { ALPNProtocols: ["h2"], ...stranger }), "");
+  assert.ok(warnings.some((line) => line.includes("tls: failed to verify certificate: ")));
   assert.equal(await ask(listener.port, { ALPNProtocols: ["h2"], ...pair }), "h2!");
 });
 

@@ -86,7 +86,8 @@ export class Listener {
       ...tls.secureContextOptions,
       ALPNProtocols: ["h2", "http/1.1"],
       requestCert: tls.requiresClientCertificate,
-      rejectUnauthorized: tls.requiresClientCertificate,
+      // Node would cut the connection without saying why; tls.refusal judges instead, before anybody else sees the socket.
+      rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     let generation = tls.generation;

@@ -113,6 +113,10 @@ export class TlsContext {
   /** After the handshake: why this client is refused all the same, or undefined. Texts are etcd's. */
   refusal(socket: TLSSocket): string | undefined {
     const peer = socket.getPeerX509Certificate();
+    if (this.requiresClientCertificate && !socket.authorized) {
+      if (peer === undefined) return "tls: client didn't provide a certificate";
+      return `tls: failed to verify certificate: ${socket.authorizationError?.message ?? socket.authorizationError}`;
+    }
     const { allowedCommonNames, allowedHostnames } = this.#options;
     if (allowedCommonNames.length > 0 || allowedHostnames.length > 0) {
       const allowed = peer !== undefined && this.#allows(socket, peer);
