@@ -1,4 +1,4 @@
-// A real kube-apiserver 1.37.2 on the server under test, over TLS as every cluster runs it: what kubectl does every day, and twenty
+// A real kube-apiserver 1.37.2 on the server under test: what kubectl does every day, over TLS as clusters run it, and twenty
 // kill -9 of the store under the apiserver's load. Needs the one long build of the suite.
 import { setTimeout as delay } from "node:timers/promises";
 import { type Case, check, equal, match, type Settings, withServer } from "../lib/case.ts";
@@ -18,11 +18,12 @@ interface List {
 
 async function withKubernetes(
   settings: Settings,
+  tls: boolean,
   body: (kubernetes: Kubernetes, server: Server) => Promise<void>,
 ): Promise<void> {
   await withServer(
     settings.subject,
-    { tls: true, extra: ["--watch-progress-notify-interval", "5s"] },
+    { tls, extra: ["--watch-progress-notify-interval", "5s"] },
     async (server, dir) => {
       const kubernetes = await Kubernetes.start(server, dir);
       try {
@@ -236,12 +237,12 @@ export const apiserverCases: readonly Case[] = [
   {
     name: "kube-apiserver: becomes ready; nodes, pages, watch, conflicts, custom resources",
     limitMs: 900_000,
-    run: (settings) => withKubernetes(settings, everyday),
+    run: (settings) => withKubernetes(settings, true, everyday),
   },
   {
     name: "kube-apiserver: kill -9 of the store under load loses nothing that was acknowledged",
     limitMs: 900_000,
     run: (settings) =>
-      withKubernetes(settings, (kubernetes, server) => killRounds(settings, kubernetes, server)),
+      withKubernetes(settings, false, (kubernetes, server) => killRounds(settings, kubernetes, server)),
   },
 ];

@@ -57,7 +57,7 @@ async function load(
     const write = (): void => {
       const n = next++;
       const key = n % 3 === 0 ? `${prefix}hot/${n % hotKeys}` : `${prefix}${round}/${n}`;
-      const value = `<${round}.${n}>${"x".repeat((n * 37) % 400)}`;
+      const value = `<${round}.${n}>${"x".repeat((n * 37) % (n % 5 === 0 ? 3_000 : 400))}`;
       sent.add(value);
       let revision = 0;
       const call = {
@@ -133,7 +133,13 @@ function verify(
   }
 }
 
-type Tear = "none" | "cut" | "zeros" | "garbage";
+/**
+ * What a power cut leaves of the part that was never flushed: all of it, nothing behind some sector, or a hole in the last record, since
+ * a disk writes sectors whole but in any order. Holes further back would lie in an earlier flush, which was complete.
+ */
+type Tear = "none" | "cut" | "holes";
+
+const sectorBytes = 512;
 
 /**
  * Tears what a power cut may tear: bytes that no acknowledged write depends on. In the log file that holds the newest acknowledged value,
@@ -144,7 +150,7 @@ function tearTail(
   ledger: Ledger,
   unanswered: ReadonlySet<string>,
   kind: Tear,
-  at: number,
+  next: () => number,
 ): string {
   if (kind === "none") return "";
   const files = readdirSync(dataDir, { recursive: true, encoding: "utf8" })
@@ -159,18 +165,32 @@ function tearTail(
     if (answered < 0) continue;
     let first = Number.POSITIVE_INFINITY;
     let last = -1;
+    let lastBegins = -1;
     for (const value of unanswered) {
       const offset = content.indexOf(value, answered + 1);
       if (offset < 0) continue;
       first = Math.min(first, offset);
-      last = Math.max(last, offset + value.length);
+      if (offset + value.length <= last) continue;
+      last = offset + value.length;
+      lastBegins = offset;
     }
     if (last < 0) return "";
-    const start = first + Math.floor(at * (last - first));
-    if (kind === "cut") truncateSync(path, start);
-    else {
-      for (let i = start; i < last + 512 && i < content.length; i++)
-        content[i] = kind === "zeros" ? 0 : (i * 131 + start) & 255;
+    const firstSector = Math.ceil((kind === "cut" ? first : lastBegins) / sectorBytes);
+    const sectors = Math.ceil(last / sectorBytes) - firstSector;
+    if (sectors < 1) return "";
+    const start = (firstSector + Math.floor(next() * sectors)) * sectorBytes;
+    // A segment that was laid out in full keeps its length through a power cut: nothing behind the tear means zeros, not a shorter file.
+    const laidOut = content.length > last + 65_536;
+    if (kind === "cut" && !laidOut) {
+      truncateSync(path, start);
+    } else {
+      for (
+        let sector = start;
+        sector < content.length && (kind === "cut" || sector < last);
+        sector += sectorBytes
+      ) {
+        if (kind === "cut" || sector === start || next() < 0.3) content.fill(0, sector, sector + sectorBytes);
+      }
       writeFileSync(path, content);
     }
     return `${kind} at ${start} of ${path}`;
@@ -183,9 +203,7 @@ async function crash(settings: Settings, server: Server): Promise<void> {
   const next = random(settings.seed);
   const ledger = new Ledger();
   // A real etcd also keeps a database that may be ahead of a torn log; only the plain kill is a fair question to it.
-  const kinds: Tear[] = settings.subject.label.startsWith("etcd")
-    ? ["none"]
-    : ["none", "cut", "zeros", "garbage"];
+  const kinds: Tear[] = settings.subject.label.startsWith("etcd") ? ["none"] : ["none", "cut", "holes"];
   let tears = 0;
   for (let round = 0; round < settings.rounds; round++) {
     const unanswered = new Set<string>();
@@ -200,7 +218,7 @@ async function crash(settings: Settings, server: Server): Promise<void> {
       ledger,
       unanswered,
       kinds[Math.floor(next() * kinds.length)]!,
-      next(),
+      next,
     );
     if (torn !== "") tears++;
     const where = `round ${round}, seed ${settings.seed}${torn === "" ? "" : `, ${torn}`}`;

@@ -1,17 +1,54 @@
-// Hands out loopback ports that are free right now, from one range, so that parallel runs can be told apart by range.
-// CAIRN_PORTS names the first port; servers of the suite and the bench take theirs here and nowhere else.
+// Hands out loopback ports from one range. A port is claimed by a file that names the process, so that runs at the same time, each
+// starting and killing servers, never meet on one; and it must be free right now. CAIRN_PORTS names the first port of the range.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const first = Number(process.env["CAIRN_PORTS"] ?? "24400");
 const count = 200;
+const claims = join(tmpdir(), "cairn-interop-ports");
+const mine: string[] = [];
+/** A process's own ports are used again only when it has come round: a killed server's connections may linger. */
 let next = 0;
 
 export async function freePort(): Promise<number> {
+  mkdirSync(claims, { recursive: true });
   for (let tries = 0; tries < count; tries++) {
     const port = first + (next++ % count);
-    if (await isFree(port)) return port;
+    if (claim(port) && (await isFree(port))) return port;
   }
   throw new Error(`no free port in ${first}..${first + count - 1}`);
+}
+
+function claim(port: number): boolean {
+  const file = join(claims, `${port}`);
+  try {
+    if (!isAlive(Number(readFileSync(file, "utf8")))) rmSync(file, { force: true });
+  } catch {
+    // Nobody claims it.
+  }
+  try {
+    writeFileSync(file, `${process.pid}`, { flag: "wx" });
+  } catch {
+    return false;
+  }
+  if (mine.length === 0) process.once("exit", releaseAll);
+  mine.push(file);
+  return true;
+}
+
+function releaseAll(): void {
+  for (const file of mine) rmSync(file, { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -27,7 +27,7 @@ export interface ServerOptions {
   readonly logLevel?: string;
 }
 
-const readyTimeoutMs = 60_000;
+const readyTimeoutMs = 30_000;
 const running = new Set<ChildProcess>();
 
 /** The server under test: CAIRN_SUBJECT, split at spaces, or this checkout's own bin/etcd. `etcd` means the real one. */
@@ -131,7 +131,7 @@ export class Server {
     while (Date.now() < end) {
       const child = this.#child;
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) break;
-      if ((await this.httpStatus("/health")) === 200) return;
+      if ((await this.httpStatus("/health")) === 200 && child.exitCode === null) return;
       await delay(10);
     }
     const why = this.#child?.exitCode ?? this.#child?.signalCode ?? `no answer within ${timeoutMs} ms`;
