@@ -9,8 +9,12 @@ import {
   createPutResponse,
   createRangeResponse,
   createWatchResponse,
+  decodeAuthenticateRequest,
+  decodeLeaseKeepAliveRequest,
   decodeRangeRequest,
   decodeWatchRequest,
+  encodeAuthenticateResponse,
+  encodeLeaseKeepAliveResponse,
   encodePutResponse,
   encodeRangeResponse,
   encodeWatchResponse,
@@ -30,6 +34,7 @@ let endpoint = "";
 const sessions = new Set<ServerHttp2Session>();
 let handlers: Record<string, Handler> = {};
 let counts: Record<string, number> = {};
+const requestTokens = new WeakMap<ServerHttp2Stream, unknown>();
 
 function frame(message: Uint8Array): Buffer {
   const head = Buffer.alloc(5);
@@ -68,6 +73,7 @@ before(async () => {
   server.on("stream", (stream, headers) => {
     const path = String(headers[":path"]).split("/").pop()!;
     let held = Buffer.alloc(0);
+    requestTokens.set(stream, headers["token"]);
     stream.on("error", () => {});
     stream.on("data", (chunk: Buffer) => {
       held = Buffer.concat([held, chunk]);
@@ -209,6 +215,57 @@ test("a reply that is no message is an error, not a crash", async () => {
       client.kv.get("k"),
       (error) => error instanceof RpcError && error.description === text,
     );
+  });
+});
+
+test("a token that has run out is replaced, and the call is made again", async () => {
+  const tokens: unknown[] = [];
+  handlers["Authenticate"] = (stream, message, count) => {
+    const { name, password } = decodeAuthenticateRequest(message);
+    assert.deepEqual([name, password], ["root", "pw"]);
+    reply(stream, encodeAuthenticateResponse({ header: undefined, token: `token${count}` }));
+  };
+  handlers["Put"] = (stream, _, count) => {
+    tokens.push(requestTokens.get(stream));
+    if (count === 1) fail(stream, 16, "etcdserver: invalid auth token");
+    else reply(stream, encodePutResponse(createPutResponse()));
+  };
+  const client = new Client({ endpoints: [endpoint], username: "root", password: "pw" });
+  await client.kv.put("k", "v");
+  client.close();
+  assert.deepEqual(tokens, ["token1", "token2"]);
+});
+
+test("a cluster without authentication is asked for a token once", async () => {
+  handlers["Authenticate"] = (stream) => fail(stream, 9, "etcdserver: authentication is not enabled");
+  handlers["Put"] = (stream) => reply(stream, encodePutResponse(createPutResponse()));
+  const client = new Client({ endpoints: [endpoint], username: "root", password: "pw" });
+  await client.kv.put("k", "v");
+  await client.kv.put("k", "v");
+  client.close();
+  assert.equal(counts["Authenticate"], 1);
+});
+
+test("a lease is renewed while the loop runs, and the loop ends when the lease is gone", async () => {
+  handlers["LeaseKeepAlive"] = (stream, message) => {
+    begin(stream);
+    const { id } = decodeLeaseKeepAliveRequest(message);
+    stream.write(frame(encodeLeaseKeepAliveResponse({ header: undefined, id, ttl: 0 })));
+  };
+  await withClient(async (client) => {
+    await assert.rejects(
+      client.lease.keepAliveOnce(7n),
+      rejectsWith(5, "etcdserver: requested lease not found"),
+    );
+    counts["LeaseKeepAlive"] = 0;
+    const renewed: bigint[] = [];
+    handlers["LeaseKeepAlive"] = (stream, message, count) => {
+      begin(stream);
+      const { id } = decodeLeaseKeepAliveRequest(message);
+      stream.write(frame(encodeLeaseKeepAliveResponse({ header: undefined, id, ttl: count === 1 ? 1 : 0 })));
+    };
+    for await (const response of client.lease.keepAlive(7n)) renewed.push(response.id);
+    assert.deepEqual(renewed, [7n]);
   });
 });
 
