@@ -1,6 +1,7 @@
 // The program: flags → configuration → a running server. Everything else is in src/embed, src/config and below.
 import { configureProcess } from "./config/process.ts";
 import { StartError, startServer } from "./embed/server.ts";
+import { isForPerson, welcomeText } from "./embed/welcome.ts";
 import { notifySystemd } from "./node/sd-notify.ts";
 import { handleSignals, handleUncaught } from "./node/signals.ts";
 
@@ -11,6 +12,12 @@ try {
   const server = await startServer(config, logger, args);
   handleSignals(logger, () => server.close());
   notifySystemd(logger);
+  if (isForPerson(config, process.stdout.isTTY === true, process.env["npm_lifecycle_event"])) {
+    await logger.flush();
+    // Whoever pipes it away and stops reading stops no server.
+    process.stdout.on("error", () => undefined);
+    process.stdout.write(welcomeText(config, process.cwd()));
+  }
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   logger.fatal(error.message, error.fields);
