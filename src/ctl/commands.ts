@@ -1,100 +1,27 @@
 // The tree of etcdctl's commands: names, flags and texts of version 3.7. What a command does is imported only when it runs, so
 // that `etcdctl get` does not pay for the rest.
-import { args, type CommandSpec } from "../cli/command.ts";
-import type { FlagSpec } from "../cli/flag.ts";
+import type { CommandSpec } from "../cli/command.ts";
+import { auth, role, user } from "./auth-commands.ts";
+import { GLOBAL_FLAGS } from "./global-flags.ts";
 import {
+  AUTHENTICATION,
   bool,
+  CONCURRENCY,
   DEL_USE,
   delFlags,
   GET_USE,
   getFlags,
   int64,
+  KV,
+  lazily,
+  MAINTENANCE,
   PUT_USE,
   putFlags,
-  type Run,
   string,
+  UTILITY,
   watchFlags,
 } from "./specs.ts";
-
-const SECOND = 1_000_000_000n;
-
-/** Loads a module at its first use. */
-function lazily<M>(load: () => Promise<M>, pick: (module: M) => Run): Run {
-  return async (invocation) => await pick(await load())(invocation);
-}
-
-const KV = "kv";
-const MAINTENANCE = "cluster maintenance";
-const CONCURRENCY = "concurrency";
-const AUTHENTICATION = "authentication";
-const UTILITY = "utility";
-
-const GLOBAL_FLAGS: readonly FlagSpec[] = [
-  { name: "endpoints", kind: "stringSlice", usage: "gRPC endpoints", value: ["127.0.0.1:2379"] },
-  bool("debug", "enable client-side debug logging"),
-  {
-    ...string("write-out", "set the output format (fields, json, protobuf, simple, table)", "simple"),
-    short: "w",
-  },
-  bool("hex", "print byte strings as hex encoded strings"),
-  {
-    name: "dial-timeout",
-    kind: "duration",
-    usage: "dial timeout for client connections",
-    value: 2n * SECOND,
-  },
-  {
-    name: "command-timeout",
-    kind: "duration",
-    usage: "timeout for short running command (excluding dial timeout)",
-    value: 5n * SECOND,
-  },
-  {
-    name: "keepalive-time",
-    kind: "duration",
-    usage: "keepalive time for client connections",
-    value: 2n * SECOND,
-  },
-  {
-    name: "keepalive-timeout",
-    kind: "duration",
-    usage: "keepalive timeout for client connections",
-    value: 6n * SECOND,
-  },
-  {
-    name: "max-request-bytes",
-    kind: "int",
-    usage: "client-side request send limit in bytes (if 0, it defaults to 2.0 MiB (2 * 1024 * 1024).)",
-  },
-  {
-    name: "max-recv-bytes",
-    kind: "int",
-    usage: 'client-side response receive limit in bytes (if 0, it defaults to "math.MaxInt32")',
-  },
-  bool("insecure-transport", "disable transport security for client connections", true),
-  bool("insecure-discovery", "accept insecure SRV records describing cluster endpoints", true),
-  bool(
-    "insecure-skip-tls-verify",
-    "skip server certificate verification (CAUTION: this option should be enabled only for testing purposes)",
-  ),
-  string("cert", "identify secure client using this TLS certificate file"),
-  string("key", "identify secure client using this TLS key file"),
-  string("cacert", "verify certificates of TLS-enabled secure servers using this CA bundle"),
-  string(
-    "auth-jwt-token",
-    "JWT token used for authentication (if this option is used, --user and --password should not be set)",
-  ),
-  string("user", "username[:password] for authentication (prompt if password is not supplied)"),
-  string(
-    "password",
-    "password for authentication (if this option is used, --user option shouldn't include password)",
-  ),
-  {
-    ...string("discovery-srv", "domain name to query for SRV records describing cluster endpoints"),
-    short: "d",
-  },
-  string("discovery-srv-name", "service name to query when using DNS discovery"),
-].map((flag) => ({ ...flag, hidden: true }) as FlagSpec);
+import { check, completion, makeMirror } from "./utility-commands.ts";
 
 const get: CommandSpec = {
   use: GET_USE,
@@ -418,232 +345,6 @@ const elect: CommandSpec = {
   group: CONCURRENCY,
   flags: [{ ...bool("listen", "observation mode"), short: "l" }],
   run: lazily(lockModule, (m) => m.elect),
-};
-
-const authModule = () => import("./run/auth.ts");
-const auth: CommandSpec = {
-  use: "auth <enable or disable>",
-  short: "Enable or disable authentication. Use `etcdctl auth --help` to see subcommands",
-  long: "Enable or disable authentication",
-  group: AUTHENTICATION,
-  commands: [
-    { use: "enable", short: "Enables authentication", run: lazily(authModule, (m) => m.enable) },
-    { use: "disable", short: "Disables authentication", run: lazily(authModule, (m) => m.disable) },
-    { use: "status", short: "Returns authentication status", run: lazily(authModule, (m) => m.status) },
-  ],
-};
-
-const userModule = () => import("./run/user.ts");
-const user: CommandSpec = {
-  use: "user <subcommand>",
-  short: "User related commands. Use `etcdctl user --help` to see subcommands",
-  long: "User related commands",
-  group: AUTHENTICATION,
-  commands: [
-    {
-      use: "add <user name or user:password> [options]",
-      short: "Adds a new user",
-      flags: [
-        bool("interactive", "Read password from stdin instead of interactive terminal", true),
-        string("new-user-password", "Supply password from the command line flag"),
-        bool("no-password", "Create a user without password (CN based auth only)"),
-      ],
-      run: lazily(userModule, (m) => m.add),
-    },
-    { use: "delete <user name>", short: "Deletes a user", run: lazily(userModule, (m) => m.remove) },
-    {
-      use: "get <user name> [options]",
-      short: "Gets detailed information of a user",
-      flags: [bool("detail", "Show permissions of roles granted to the user")],
-      run: lazily(userModule, (m) => m.get),
-    },
-    { use: "list", short: "Lists all users", run: lazily(userModule, (m) => m.list) },
-    {
-      use: "passwd <user name> [options]",
-      short: "Changes password of user",
-      flags: [bool("interactive", "If true, read password from stdin instead of interactive terminal", true)],
-      run: lazily(userModule, (m) => m.passwd),
-    },
-    {
-      use: "grant-role <user name> <role name>",
-      short: "Grants a role to a user",
-      run: lazily(userModule, (m) => m.grantRole),
-    },
-    {
-      use: "revoke-role <user name> <role name>",
-      short: "Revokes a role from a user",
-      run: lazily(userModule, (m) => m.revokeRole),
-    },
-  ],
-};
-
-const KEY_ORDER = "keys that are greater than or equal to the given key using byte compare";
-const roleModule = () => import("./run/role.ts");
-const role: CommandSpec = {
-  use: "role <subcommand>",
-  short: "Role related commands. Use `etcdctl role --help` to see subcommands",
-  long: "Role related commands",
-  group: AUTHENTICATION,
-  commands: [
-    { use: "add <role name>", short: "Adds a new role", run: lazily(roleModule, (m) => m.add) },
-    { use: "delete <role name>", short: "Deletes a role", run: lazily(roleModule, (m) => m.remove) },
-    {
-      use: "get <role name>",
-      short: "Gets detailed information of a role",
-      run: lazily(roleModule, (m) => m.get),
-    },
-    { use: "list", short: "Lists all roles", run: lazily(roleModule, (m) => m.list) },
-    {
-      use: "grant-permission [options] <role name> <permission type> <key> [endkey]",
-      short: "Grants a key to a role",
-      flags: [
-        bool("prefix", "grant a prefix permission"),
-        bool("from-key", `grant a permission of ${KEY_ORDER}`),
-      ],
-      run: lazily(roleModule, (m) => m.grantPermission),
-    },
-    {
-      use: "revoke-permission <role name> <key> [endkey]",
-      short: "Revokes a key from a role",
-      flags: [
-        bool("prefix", "revoke a prefix permission"),
-        bool("from-key", `revoke a permission of ${KEY_ORDER}`),
-      ],
-      run: lazily(roleModule, (m) => m.revokePermission),
-    },
-  ],
-};
-
-const makeMirror: CommandSpec = {
-  use: "make-mirror [options] <destination>",
-  short: "Makes a mirror at the destination etcd cluster",
-  group: UTILITY,
-  flags: [
-    string("prefix", "Key-value prefix to mirror"),
-    int64("rev", "Specify the kv revision to start to mirror"),
-    {
-      name: "max-txn-ops",
-      kind: "uint",
-      usage: "Maximum number of operations permitted in a transaction during syncing updates.",
-      value: 128n,
-    },
-    string(
-      "dest-prefix",
-      "destination prefix to mirror a prefix to a different prefix in the destination cluster",
-    ),
-    bool("no-dest-prefix", "mirror key-values to the root of the destination cluster"),
-    string("dest-cert", "Identify secure client using this TLS certificate file for the destination cluster"),
-    string("dest-key", "Identify secure client using this TLS key file"),
-    string("dest-cacert", "Verify certificates of TLS enabled secure servers using this CA bundle"),
-    bool("dest-insecure-transport", "Disable transport security for client connections", true),
-    string(
-      "dest-user",
-      "Destination username[:password] for authentication (prompt if password is not supplied)",
-    ),
-    string(
-      "dest-password",
-      "Destination password for authentication (if this option is used, --user option shouldn't include password)",
-    ),
-  ],
-  run: lazily(
-    () => import("./run/mirror.ts"),
-    (m) => m.run,
-  ),
-};
-
-const AFTER_CHECK = [
-  bool("auto-compact", "Compact storage with last revision after test is finished."),
-  bool("auto-defrag", "Defragment storage after test is finished."),
-];
-const LOADS = "Accepted workloads: s(small), m(medium), l(large), xl(xLarge)";
-const checkModule = () => import("./run/check.ts");
-const check: CommandSpec = {
-  use: "check <subcommand>",
-  short:
-    "commands for checking properties of the etcd cluster. Use `etcdctl check --help` to see subcommands",
-  long: "commands for checking properties of the etcd cluster",
-  group: UTILITY,
-  commands: [
-    {
-      use: "perf [options]",
-      short: "Check the performance of the etcd cluster",
-      flags: [
-        string(
-          "load",
-          `The performance check's workload model. ${LOADS}. Different workload models use different configurations in terms of number of clients and expected throughput.`,
-          "s",
-        ),
-        string("prefix", "The prefix for writing the performance check's keys.", "/etcdctl-check-perf/"),
-        ...AFTER_CHECK,
-      ],
-      run: lazily(checkModule, (m) => m.perf),
-    },
-    {
-      use: "datascale [options]",
-      short: "Check the memory usage of holding data for different workloads on a given server endpoint.",
-      long: "If no endpoint is provided, localhost will be used. If multiple endpoints are provided, first endpoint will be used.",
-      flags: [
-        string("load", `The datascale check's workload model. ${LOADS}`, "s"),
-        string("prefix", "The prefix for writing the datascale check's keys.", "/etcdctl-check-datascale/"),
-        ...AFTER_CHECK,
-      ],
-      run: lazily(checkModule, (m) => m.datascale),
-    },
-  ],
-};
-
-const COMPLETION_LONG = `To load completions:
-
-Bash:
-
-  $ source <(etcdctl completion bash)
-
-  # To load completions for each session, execute once:
-  # Linux:
-  $ etcdctl completion bash > /etc/bash_completion.d/etcdctl
-  # macOS:
-  $ etcdctl completion bash > /usr/local/etc/bash_completion.d/etcdctl
-
-Zsh:
-
-  # If shell completion is not already enabled in your environment,
-  # you will need to enable it.  You can execute the following once:
-
-  $ echo "autoload -U compinit; compinit" >> ~/.zshrc
-
-  # To load completions for each session, execute once:
-  $ etcdctl completion zsh > "\${fpath[1]}/_etcdctl"
-
-  # You will need to start a new shell for this setup to take effect.
-
-fish:
-
-  $ etcdctl completion fish | source
-
-  # To load completions for each session, execute once:
-  $ etcdctl completion fish > ~/.config/fish/completions/etcdctl.fish
-
-PowerShell:
-
-  PS> etcdctl completion powershell | Out-String | Invoke-Expression
-
-  # To load completions for every new session, run:
-  PS> etcdctl completion powershell > etcdctl.ps1
-  # and source this file from your PowerShell profile.
-`;
-
-const SHELLS = ["bash", "zsh", "fish", "powershell"];
-const completion: CommandSpec = {
-  use: "completion [bash|zsh|fish|powershell]",
-  short: "Generate completion script",
-  long: COMPLETION_LONG,
-  group: UTILITY,
-  flagsInUseLine: false,
-  args: args.all(args.exactly(1), args.oneOf(SHELLS)),
-  run: lazily(
-    () => import("./run/completion.ts"),
-    (m) => m.run,
-  ),
 };
 
 const miscModule = () => import("./run/misc.ts");

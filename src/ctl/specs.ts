@@ -61,3 +61,15 @@ export const watchFlags: readonly FlagSpec[] = [
 export const GET_USE = "get [options] <key> [range_end]";
 export const PUT_USE = "put [options] <key> <value> (<value> can also be given from stdin)";
 export const DEL_USE = "del [options] <key> [range_end]";
+
+/** Loads a module at its first use. */
+export function lazily<M>(load: () => Promise<M>, pick: (module: M) => Run): Run {
+  return async (invocation) => await pick(await load())(invocation);
+}
+
+/** Groups of the help text. */
+export const KV = "kv";
+export const MAINTENANCE = "cluster maintenance";
+export const CONCURRENCY = "concurrency";
+export const AUTHENTICATION = "authentication";
+export const UTILITY = "utility";
