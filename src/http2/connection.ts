@@ -3,14 +3,12 @@
 // a bound (limits.ts). One write per turn: everything that is to go out goes through the sender.
 import type { Socket } from "node:net";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
-import { HeaderMemo } from "./header-memo.ts";
-import { HpackDecoder } from "./hpack-decoder.ts";
+import { HeaderIntake } from "./header-intake.ts";
+import { Keepalive } from "./keepalive.ts";
 import {
   ASSEMBLY_BYTES_MAX,
   CLOSE_LINGER_MS,
   CONNECTION_WINDOW_BYTES,
-  CONTINUATION_FRAMES_MAX,
-  HEADER_BLOCK_BYTES_MAX,
   HEADER_LIST_BYTES_MAX,
   IDLE_FRAMES_BURST,
   IDLE_FRAMES_PER_SECOND,
@@ -36,7 +34,7 @@ import {
   STREAM_ID_MAX,
   WINDOW_BYTES_MAX,
 } from "./protocol.ts";
-import { RequestHead } from "./request-head.ts";
+import type { RequestHead } from "./request-head.ts";
 import { Sender, type SenderHost } from "./sender.ts";
 import { Stream } from "./stream.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -78,8 +76,7 @@ export class Connection implements FrameSink, SenderHost {
 
   readonly #host: ConnectionHost;
   readonly #reader: FrameReader;
-  readonly #hpack = new HpackDecoder();
-  readonly #memo = new HeaderMemo();
+  readonly #intake = new HeaderIntake();
   readonly #streams = new Map<number, Stream>();
   readonly #pings: PingPolicy | undefined;
   readonly #resets: TokenBucket;
@@ -90,17 +87,9 @@ export class Connection implements FrameSink, SenderHost {
   #receiveWindow: number = CONNECTION_WINDOW_BYTES;
   #receivedUncredited = 0;
   #settingsSeen = false;
-  // A header block that CONTINUATION frames go on with.
-  #blockStreamId = 0;
-  #blockEndsStream = false;
-  #blockParts: Buffer[] = [];
-  #blockBytes = 0;
   readonly #recentResets = new Int32Array(RECENT_RESETS_KEPT);
   #recentResetAt = 0;
-  // Keepalive, looked at by sweep.
-  #heard = true;
-  #heardAt: number;
-  #pingSentAt = 0;
+  readonly #keepalive: Keepalive;
   #closingAt = 0;
 
   constructor(socket: Socket, host: ConnectionHost) {
@@ -108,7 +97,7 @@ export class Connection implements FrameSink, SenderHost {
     this.#host = host;
     this.#now = host.now;
     const now = host.now();
-    this.#heardAt = now;
+    this.#keepalive = new Keepalive(now);
     this.sender = new Sender(socket, this, host.slabs);
     this.#reader = new FrameReader(this);
     const pingLimits = host.pingLimitsOf(socket);
@@ -138,7 +127,7 @@ export class Connection implements FrameSink, SenderHost {
   }
 
   #read(chunk: Buffer): void {
-    this.#heard = true;
+    this.#keepalive.heard = true;
     this.#host.countReceived(chunk.length);
     if (this.#state === "open" || this.#state === "draining") this.#reader.read(chunk);
   }
@@ -169,7 +158,7 @@ export class Connection implements FrameSink, SenderHost {
   // ── FrameSink ──
 
   preface(): void {
-    this.#heard = true;
+    this.#keepalive.heard = true;
   }
 
   badPreface(): void {
@@ -181,7 +170,8 @@ export class Connection implements FrameSink, SenderHost {
   }
 
   frame(type: number, flags: number, streamId: number, buffer: Buffer, start: number, end: number): boolean {
-    if (this.#blockStreamId !== 0 && (type !== FrameType.Continuation || streamId !== this.#blockStreamId)) {
+    const block = this.#intake.openStreamId;
+    if (block !== 0 && (type !== FrameType.Continuation || streamId !== block)) {
       return this.fail(ErrorCode.ProtocolError, "expected CONTINUATION");
     }
     if (!this.#settingsSeen && type !== FrameType.Settings) {
@@ -315,43 +305,26 @@ export class Connection implements FrameSink, SenderHost {
     const last = (flags & Flag.EndStream) !== 0;
     if (selfDependent) return this.fail(ErrorCode.ProtocolError, "stream depends on itself");
     if ((flags & Flag.EndHeaders) !== 0) return this.#block(streamId, last, buffer, from, to);
-    this.#blockStreamId = streamId;
-    this.#blockEndsStream = last;
-    this.#blockParts = [Buffer.from(buffer.subarray(from, to))];
-    this.#blockBytes = to - from;
+    this.#intake.begin(streamId, last, buffer, from, to);
     return true;
   }
 
   #continuation(flags: number, streamId: number, buffer: Buffer, start: number, end: number): boolean {
-    if (this.#blockStreamId === 0) return this.fail(ErrorCode.ProtocolError, "CONTINUATION without HEADERS");
-    this.#blockParts.push(Buffer.from(buffer.subarray(start, end)));
-    this.#blockBytes += end - start;
-    if (this.#blockBytes > HEADER_BLOCK_BYTES_MAX || this.#blockParts.length > CONTINUATION_FRAMES_MAX) {
-      return this.fail(ErrorCode.EnhanceYourCalm, "header block too long");
-    }
+    const intake = this.#intake;
+    if (intake.openStreamId === 0) return this.fail(ErrorCode.ProtocolError, "CONTINUATION without HEADERS");
+    if (!intake.add(buffer, start, end)) return this.fail(ErrorCode.EnhanceYourCalm, "header block too long");
     if ((flags & Flag.EndHeaders) === 0) return true;
-    const block = Buffer.concat(this.#blockParts);
-    this.#blockStreamId = 0;
-    this.#blockParts = [];
-    return this.#block(streamId, this.#blockEndsStream, block, 0, block.length);
+    const block = intake.take();
+    return this.#block(streamId, intake.endsStream, block, 0, block.length);
   }
 
   /** A whole header block: a new request, or the trailers of one. */
   #block(streamId: number, last: boolean, buffer: Buffer, start: number, end: number): boolean {
-    const hpack = this.#hpack;
-    let head = this.#memo.find(buffer, start, end, hpack.generation);
-    let tooLarge = false;
-    if (head === undefined) {
-      const before = hpack.generation;
-      const fields = hpack.decode(buffer, start, end, HEADER_LIST_BYTES_MAX);
-      if (fields === undefined) return this.fail(ErrorCode.CompressionError, "bad header block");
-      head = new RequestHead(fields);
-      tooLarge = hpack.listTooLarge;
-      if (!tooLarge) this.#memo.remember(buffer, start, end, before, hpack.generation, head);
-    }
+    const head = this.#intake.decode(buffer, start, end);
+    if (head === undefined) return this.fail(ErrorCode.CompressionError, "bad header block");
     if (streamId <= this.#lastStreamId) return this.#trailers(streamId, head, last);
     this.#lastStreamId = streamId;
-    if (tooLarge) return this.#refuse(streamId, ErrorCode.EnhanceYourCalm);
+    if (this.#intake.tooLarge) return this.#refuse(streamId, ErrorCode.EnhanceYourCalm);
     if (head.malformed || !head.complete) return this.#refuse(streamId, ErrorCode.ProtocolError);
     if (last && head.contentLength > 0) return this.#refuse(streamId, ErrorCode.ProtocolError);
     return this.#open(streamId, head, last);
@@ -621,19 +594,16 @@ export class Connection implements FrameSink, SenderHost {
       return;
     }
     if (!this.#reader.started) {
-      if (now - this.#heardAt >= PREFACE_TIMEOUT_MS) this.destroy();
+      if (this.#keepalive.silence(now) >= PREFACE_TIMEOUT_MS) this.destroy();
       return;
     }
     if (this.sender.queuedBytes > QUEUED_BYTES_MAX) {
       this.fail(ErrorCode.EnhanceYourCalm, "too many bytes wait");
-    } else if (this.#heard) {
-      this.#heard = false;
-      this.#heardAt = now;
-      this.#pingSentAt = 0;
-    } else if (this.#pingSentAt > 0) {
-      if (now - this.#pingSentAt >= timeoutMs) this.destroy();
-    } else if (intervalMs > 0 && now - this.#heardAt >= intervalMs) {
-      this.#pingSentAt = now;
+      return;
+    }
+    const verdict = this.#keepalive.sweep(now, intervalMs, timeoutMs);
+    if (verdict === "dead") this.destroy();
+    else if (verdict === "ping") {
       this.sender.control(8, FrameType.Ping, 0, 0).copy(PING_DATA_KEEPALIVE, 0, 8);
     }
   }
