@@ -24,7 +24,9 @@ export async function freePort(): Promise<number> {
 function claim(port: number): boolean {
   const file = join(claims, `${port}`);
   try {
-    if (!isAlive(Number(readFileSync(file, "utf8")))) rmSync(file, { force: true });
+    const owner = Number(readFileSync(file, "utf8"));
+    if (owner === process.pid) return true; // used before by a server that has ended, or not free
+    if (!isAlive(owner)) rmSync(file, { force: true });
   } catch {
     // Nobody claims it.
   }
