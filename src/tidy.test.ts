@@ -53,7 +53,6 @@ const BANNED: readonly (readonly [RegExp, string])[] = [
 /** Longer than they should be. Mend one and take it off; none may be added, none may grow. */
 const LINES_MAX = 500;
 const LONG_FILES: ReadonlyMap<string, number> = new Map([
-  ["src/ctl/commands.ts", 720],
   ["src/http2/connection.ts", 660],
   ["src/mvcc/key-tree.ts", 660],
   ["src/node/metrics-catalog.ts", 530],
@@ -62,8 +61,8 @@ const LONG_FILES: ReadonlyMap<string, number> = new Map([
 /** Where programs and users of the package come in; nothing in src imports these. */
 const ENTRIES: ReadonlySet<string> = new Set([
   "src/main.ts",
-  "src/client/client.ts",
-  "src/client/concurrency.ts",
+  "src/client/index.ts",
+  "src/embed/embed.ts",
   "src/ctl/main.ts",
   "src/utl/main.ts",
   "src/base/globals.d.ts",

@@ -1,0 +1,57 @@
+// Goal: one call gives a whole server, on a real disk and real sockets, and what it acknowledged is there in the next life. Method:
+// the client of this package against it.
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { Client } from "../client/client.ts";
+import { embed, type Server, StartError } from "./embed.ts";
+
+const URLS = ["--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0"];
+
+function start(directory: string, ...more: string[]): Promise<Server> {
+  return embed(["--data-dir", directory, ...URLS, "--log-outputs", "/dev/null", ...more]);
+}
+
+async function withDirectory(run: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "cairn-embed-"));
+  try {
+    await run(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+test("an embedded server serves, closes, and goes on where it was", () =>
+  withDirectory(async (directory) => {
+    for (const life of [1, 2]) {
+      const server = await start(directory);
+      const client = new Client({ endpoints: [`127.0.0.1:${server.clientPorts[0]}`] });
+      const before = await client.kv.get("greeting");
+      assert.equal(before.count, life - 1);
+      const put = await client.kv.put("greeting", `hello ${life}`);
+      assert.equal(put.header?.revision, life + 1);
+      client.close();
+      await server.close();
+    }
+  }));
+
+test("a directory that is in use is refused, and the server in it goes on", () =>
+  withDirectory(async (directory) => {
+    const server = await start(directory);
+    await assert.rejects(start(directory), (error: unknown) => {
+      assert.ok(error instanceof StartError);
+      assert.equal(error.fields["kind"], "locked");
+      return true;
+    });
+    const client = new Client({ endpoints: [`127.0.0.1:${server.clientPorts[0]}`] });
+    await client.kv.put("still", "here");
+    client.close();
+    await server.close();
+  }));
+
+test("wrong flags are a StartError, not the end of the process", async () => {
+  await assert.rejects(embed(["--no-such-flag"]), StartError);
+  await assert.rejects(embed(["--heartbeat-interval", "1000", "--election-timeout", "1000"]), StartError);
+});
