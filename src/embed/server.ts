@@ -151,8 +151,11 @@ async function openEdge(
     pingLimits: { minTimeMs: config.grpcKeepaliveMinTimeMillis, permitWithoutStream: false },
     keepaliveIntervalMs: config.grpcKeepaliveIntervalMillis,
     keepaliveTimeoutMs: config.grpcKeepaliveTimeoutMillis,
+    // Where etcd's TLS port is shared with the HTTP mux, Go's HTTP/2 server answers, which counts no pings.
+    enforcePingsOverTls: apart,
     onPlainRequest: apart ? undefined : plainBridge(clientHandler),
   });
+  member.onBatchAnswered = () => grpc.flush();
   const listeners: Listener[] = [];
   const close = async (): Promise<void> => {
     for (const listener of listeners) listener.close();

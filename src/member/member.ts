@@ -92,6 +92,8 @@ export class Member implements EngineEvents {
   readonly #housekeeping: Housekeeping;
   #sweeper: Timer | undefined;
   #lastLeader = 0n;
+  /** Called when a batch is applied and answered: the edge sends what it has, before the next flush of the log begins. */
+  onBatchAnswered: (() => void) | undefined;
   readonly #autoCompactor: AutoCompactor | undefined;
 
   constructor(parts: MemberParts) {
@@ -322,6 +324,7 @@ export class Member implements EngineEvents {
     this.counters.proposalsApplied += entries.length;
     this.hub.flush();
     this.#answer();
+    this.onBatchAnswered?.();
     if (this.hub.slowWatcherCount > 0) this.wakeWatchers();
   }
 

@@ -11,17 +11,22 @@ import { keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
 import { newSlotList } from "../mvcc/slot-list.ts";
 import type { RangeRequest } from "../wire/generated/etcdserverpb.ts";
 import { sizeDelimited, writeVarint32 } from "../wire/writer.ts";
-import type { ServerCall } from "./call.ts";
+import type { MessageSource, ServerCall } from "./call.ts";
 import type { Headers } from "./headers.ts";
 import { type Reply, rangeTailSize, writeRangeTail } from "./range-parts.ts";
 import { streamRange } from "./range-source.ts";
 
-/** Replies up to so many bytes are built at once. */
-const WHOLE_REPLY_BYTES_MAX = 256 << 10;
-/** Rows walked in one go: well below 2 ms of the event loop. */
-const ROWS_PER_BITE = 4096;
+/** Replies up to so many bytes are built at once, as long as not too many such replies wait for their readers. */
+const WHOLE_REPLY_BYTES_MAX = 4 << 20;
+const SMALL_REPLY_BYTES_MAX = 256 << 10;
+const WAITING_REPLIES_BYTES_MAX = 64 << 20;
+/** Rows walked in one go: well below 10 ms of the event loop. */
+const ROWS_PER_BITE = 16_384;
 
 const scratch: SlotList = newSlotList(ROWS_PER_BITE);
+let sizes: Int32Array = new Int32Array(ROWS_PER_BITE);
+/** Bytes of whole replies that are on their way. */
+let waitingBytes = 0;
 
 /** Answers a range from the current state. The request's bytes are copied when they are needed beyond this turn. */
 export function answerRange(member: Member, headers: Headers, call: ServerCall, request: RangeRequest): void {
@@ -62,25 +67,56 @@ function sendPicked(reply: Reply, more: boolean, count: number): void {
   const { member, headers, call, request } = reply;
   const { store, reader } = member;
   const form = formOf(request);
+  if (sizes.length < scratch.length) sizes = new Int32Array(scratch.slots.length);
   let rowBytes = 0;
   for (let i = 0; i < scratch.length; i++) {
-    rowBytes += 1 + sizeDelimited(keyValueSize(store, scratch.slots[i] as Slot, form));
+    const size = keyValueSize(store, scratch.slots[i] as Slot, form);
+    sizes[i] = size;
+    rowBytes += 1 + sizeDelimited(size);
   }
   const revision = store.currentRevision;
   const total = headers.size(revision) + rowBytes + rangeTailSize(more, count);
-  if (total > WHOLE_REPLY_BYTES_MAX && isPlainRange(request)) {
+  if (isPlainRange(request) && !mayBeWhole(total)) {
     streamRange(reply);
     return;
   }
   const out = allocate(total);
   let at = headers.write(revision, out, 0);
   for (let i = 0; i < scratch.length; i++) {
-    const slot = scratch.slots[i] as Slot;
     out[at++] = 0x12;
-    at = writeVarint32(keyValueSize(store, slot, form), out, at);
-    at = writeKeyValue(store, slot, form, reader, out, at);
+    at = writeVarint32(sizes[i]!, out, at);
+    at = writeKeyValue(store, scratch.slots[i] as Slot, form, reader, out, at);
   }
   writeRangeTail(more, count, out, at);
-  call.send(out);
+  if (total <= SMALL_REPLY_BYTES_MAX) call.send(out);
+  else call.sendFrom(new WholeReply(out));
   call.end();
+}
+
+function mayBeWhole(total: number): boolean {
+  if (total <= SMALL_REPLY_BYTES_MAX) return true;
+  return total <= WHOLE_REPLY_BYTES_MAX && waitingBytes + total <= WAITING_REPLIES_BYTES_MAX;
+}
+
+/** A reply in one buffer that is counted until it has left. */
+class WholeReply implements MessageSource {
+  readonly totalBytes: number;
+  readonly #bytes: Uint8Array;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.totalBytes = bytes.length;
+    waitingBytes += bytes.length;
+  }
+
+  next(bytesMax: number): Uint8Array {
+    const from = this.#at;
+    this.#at = Math.min(from + Math.max(bytesMax, SMALL_REPLY_BYTES_MAX), this.#bytes.length);
+    return this.#bytes.subarray(from, this.#at);
+  }
+
+  release(): void {
+    waitingBytes -= this.totalBytes;
+  }
 }

@@ -20,6 +20,7 @@ const ROWS_PER_BITE = 4096;
 const PIECE_BYTES_MAX = 64 << 10;
 
 const scratch: SlotList = newSlotList(ROWS_PER_BITE);
+const sizes = new Int32Array(ROWS_PER_BITE);
 
 /** Streams a plain range (keys in order, no filters) from a revision that stays pinned until the last byte is out. */
 export function streamRange(reply: Reply): void {
@@ -156,14 +157,15 @@ class ListSource implements MessageSource {
     if (found === 0) return errors.corrupt;
     let size = 0;
     for (let i = 0; i < found; i++) {
-      size += 1 + sizeDelimited(keyValueSize(store, scratch.slots[i] as Slot, form));
+      sizes[i] = keyValueSize(store, scratch.slots[i] as Slot, form);
+      size += 1 + sizeDelimited(sizes[i]!);
     }
     const out = allocate(size);
     let at = 0;
     for (let i = 0; i < found; i++) {
       const slot = scratch.slots[i] as Slot;
       out[at++] = 0x12;
-      at = writeVarint32(keyValueSize(store, slot, form), out, at);
+      at = writeVarint32(sizes[i]!, out, at);
       at = writeKeyValue(store, slot, form, reader, out, at);
     }
     this.#rowsLeft -= found;
