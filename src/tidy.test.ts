@@ -1,7 +1,7 @@
 // Goal: the house rules of STYLE.md hold everywhere, and a violation says what to do about it. Method: read the project's own text
 // files: import lines, words and first lines, no syntax tree. What the compiler and the linter already forbid is not repeated here.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, posix } from "node:path";
 import { test } from "node:test";
@@ -227,4 +227,17 @@ test("every file is of use to another", () => {
       .filter((path) => !unused.some((source) => source.path === path))
       .map((path) => `${path} waits no longer: take it off WAITING in src/tidy.test.ts`),
   ]);
+});
+
+test("documents name files that are there", () => {
+  const wrong: string[] = [];
+  for (const { path, text } of files) {
+    if (!path.endsWith(".md")) continue;
+    const named = text.matchAll(/`((?:src|scripts|bench|interop|docs|bin)\/[\w./-]+\w)`|\]\(([\w./-]+)\)/g);
+    for (const [, quoted, linked] of named) {
+      const target = quoted ?? posix.join(posix.dirname(path), linked!);
+      if (!existsSync(join(ROOT, target))) wrong.push(`${path} names ${target}: mend the name, or drop it`);
+    }
+  }
+  none(wrong);
 });
