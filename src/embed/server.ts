@@ -69,7 +69,7 @@ export async function startServer(
   registerFeatureMetrics(metrics, config.featureGates);
   const processMetrics = registerProcessMetrics(metrics);
   const fsync = flushHistogram(metrics);
-  const here = world(logger, (seconds) => fsync.observe(seconds));
+  const here = world(config, logger, (seconds) => fsync.observe(seconds));
   await checkFirstStart(config, logger, here);
   const tls = await clientTlsContext(config, logger).catch((error: unknown) => {
     throw new StartError("failed to start etcd", { error: textOf(error) });
@@ -102,7 +102,7 @@ export async function startServer(
 /** Only a member without data looks at --initial-cluster. */
 async function checkFirstStart(config: Config, logger: NodeLogger, { disk }: World): Promise<void> {
   const known =
-    (await disk.exists(logDirectory(config.dataDir))) ||
+    (await disk.exists(logDirectory(config.dataDir, config.walDir))) ||
     (await disk.exists(`${config.dataDir}/member/snap/db`));
   logger.info(STARTUP_MESSAGE, startupFields(config, known));
   if (known) return;
@@ -189,9 +189,9 @@ async function openEdge(
   return { grpc, listeners, close };
 }
 
-function world(logger: NodeLogger, onFlushed: (seconds: number) => void): World {
+function world(config: Config, logger: NodeLogger, onFlushed: (seconds: number) => void): World {
   return {
-    disk: nodeDisk(),
+    disk: nodeDisk({ flushes: !config.unsafeNoFsync }),
     clock: nodeClock(),
     digest: nodeDigest(),
     random: nodeRandom(),

@@ -53,7 +53,7 @@ export async function importEtcdDirectory(
     await data.close();
   }
   await disk.rename(`${target}${STAGE_SUFFIX}`, target);
-  await disk.syncDirectory(`${dataDirectory}/member`);
+  await disk.syncDirectory(target.slice(0, target.lastIndexOf("/")));
   logger.info("imported the data directory of etcd", {
     took: `${Math.round(world.clock.now() - started)}ms`,
   });

@@ -228,6 +228,12 @@ export class Member implements EngineEvents {
     else this.read(waiter);
   }
 
+  /** Bytes on disk are not what was written: nobody gets them, and nothing is changed until somebody has looked. */
+  foundCorruption(error: Error): void {
+    this.logger.error("found corrupt data", { error: error.message });
+    this.raiseAlarm(AlarmType.Corrupt);
+  }
+
   /** The job of the Hash call. */
   hashBackend(): HashJob {
     return new BackendHash(this);
@@ -283,9 +289,7 @@ export class Member implements EngineEvents {
       this.applyContext.alarms.get(alarm).some((each) => each.memberId === this.localId)
     )
       return;
-    this.logger.warn("message exceeded backend quota; raising alarm", {
-      "quota-size-bytes": this.options.quotaBytes,
-    });
+    this.logger.warn("raising an alarm", { alarm, "quota-size-bytes": this.options.quotaBytes });
     this.#proposeAlarm(AlarmAction.ACTIVATE, alarm);
   }
 

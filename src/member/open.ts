@@ -45,9 +45,9 @@ export type World = {
   readonly onFatal: (error: Error) => void;
 };
 
-/** Where Cairn keeps its log within etcd's data directory. */
-export function logDirectory(dataDirectory: string): string {
-  return `${dataDirectory}/member/cairn`;
+/** Where Cairn keeps its log: within etcd's data directory, or where --wal-dir wants the log to be. */
+export function logDirectory(dataDirectory: string, walDirectory: string): string {
+  return walDirectory === "" ? `${dataDirectory}/member/cairn` : `${walDirectory}/cairn`;
 }
 
 /** Opens, recovers and starts a member. When it resolves, a member that is alone leads, and may be served. */
@@ -56,7 +56,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   const localId = computeMemberId(options.peerUrls, options.clusterToken, undefined, digest.sha1);
   const clusterId = computeClusterId([localId], digest.sha1);
   const space: { changed: (full: boolean) => void } = { changed: () => {} };
-  const directory = logDirectory(options.dataDirectory);
+  const directory = logDirectory(options.dataDirectory, options.walDirectory);
   await importEtcdDirectory(directory, options, world);
   const log = await openLog({
     directory,
@@ -132,7 +132,7 @@ async function recoverState(
   for await (const chunk of log.imageChunks()) if (!restorer.push(chunk)) break;
   const restored = restorer.finish();
   if (!restored.ok) {
-    const path = logDirectory(options.dataDirectory);
+    const path = logDirectory(options.dataDirectory, options.walDirectory);
     throw new LogOpenError(
       "corrupt",
       path,

@@ -5,7 +5,7 @@ import type { AutoCompaction } from "./compactor.ts";
 export type MemberOptions = {
   readonly name: string;
   readonly dataDirectory: string;
-  /** Where etcd kept its log, when its directory is imported; "" = inside the data directory. */
+  /** Where the log goes (etcd's too, when its directory is imported); "" = inside the data directory. */
   readonly walDirectory: string;
   readonly clusterToken: string;
   readonly peerUrls: readonly string[];

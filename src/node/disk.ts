@@ -57,14 +57,16 @@ function totalBytes(chunks: readonly Uint8Array[]): number {
 class NodeFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
+  readonly #flushes: boolean;
   #closed = false;
   /** Asynchronous calls under way: the descriptor must not be closed (and its number reused) below them. */
   #running = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(path: string, fd: number) {
+  constructor(path: string, fd: number, flushes: boolean) {
     this.path = path;
     this.#fd = fd;
+    this.#flushes = flushes;
   }
 
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
@@ -102,12 +104,14 @@ class NodeFile implements DiskFile {
     }
   }
 
-  sync(): Promise<void> {
-    return this.#callVoid((done) => fs.fdatasync(this.#fd, done));
+  async sync(): Promise<void> {
+    if (!this.#flushes) return;
+    await this.#callVoid((done) => fs.fdatasync(this.#fd, done));
   }
 
   syncSync(): void {
     this.#check();
+    if (!this.#flushes) return;
     try {
       fs.fdatasyncSync(this.#fd);
     } catch (error) {
@@ -203,9 +207,9 @@ const openFlags = {
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 } as const;
 
-async function open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile> {
+async function open(path: string, mode: "read" | "write" | "create", flushes: boolean): Promise<DiskFile> {
   const fd = await call<number>(path, (done) => fs.open(path, openFlags[mode], FILE_MODE, done));
-  return new NodeFile(path, fd);
+  return new NodeFile(path, fd, flushes);
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -239,9 +243,10 @@ async function makeDirectory(directory: string): Promise<void> {
   }
 }
 
-export function nodeDisk(): Disk {
+/** `flushes` false is --unsafe-no-fsync: nothing survives a power loss, a killed process loses nothing. */
+export function nodeDisk(options: { readonly flushes: boolean } = { flushes: true }): Disk {
   return {
-    open,
+    open: (path, mode) => open(path, mode, options.flushes),
     exists,
     list: async (directory) => {
       const names = await call<string[]>(directory, (done) => fs.readdir(directory, done));

@@ -2,6 +2,7 @@
 import type { Member } from "../member/member.ts";
 import type { Method, MethodTable } from "./call.ts";
 import { ClusterService } from "./cluster.ts";
+import { answeringCorruption } from "./corruption.ts";
 import { Headers } from "./headers.ts";
 import type { HealthService } from "./health.ts";
 import { KvService } from "./kv.ts";
@@ -22,7 +23,7 @@ export function methodTable(member: Member, health: HealthService): MethodTable 
     ...unsupportedMethods(headers),
   ];
   return new Map<string, Method>([
-    ...methods.map(([path, method]) => requiringLeader(member, path, method)),
+    ...methods.map(([path, method]) => answeringCorruption(member, requiringLeader(member, path, method))),
     ...health.methods(),
   ]);
 }

@@ -5,6 +5,7 @@ import { formOf } from "../apply/range.ts";
 import type { Revision } from "../base/brand.ts";
 import { allocate, copyBytes } from "../base/bytes.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
+import { CorruptionError } from "../log/errors.ts";
 import type { Member } from "../member/member.ts";
 import type { RangeCursor, Slot, SlotList } from "../mvcc/contract.ts";
 import { type KeyValueForm, keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
@@ -137,7 +138,7 @@ class ListSource implements MessageSource {
       this.#headers.write(this.#revision, out, 0);
       return out;
     }
-    if (this.#stage === "rows") return this.#rows();
+    if (this.#stage === "rows") return this.#readRows();
     const { more, count } = this.#measured;
     const out = allocate(rangeTailSize(more, count));
     writeRangeTail(more, count, out, 0);
@@ -146,6 +147,17 @@ class ListSource implements MessageSource {
 
   release(): void {
     this.#pin.release();
+  }
+
+  /** Damaged bytes end the stream: its length is promised already. */
+  #readRows(): Uint8Array | EtcdError {
+    try {
+      return this.#rows();
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.#member.foundCorruption(error);
+      return errors.corrupt;
+    }
   }
 
   #rows(): Uint8Array | EtcdError {
