@@ -60,6 +60,9 @@ export type MemberParts = {
 const APPLY_GAP_MAX = 5000;
 /** A NOSPACE alarm of our own goes when so much of the quota is free again. */
 const QUOTA_CLEAR_SHARE = 0.95;
+/** What one slice of a compaction may take of a turn, and the fewest rows that it looks at. */
+const COMPACTION_SLICE_MILLIS = 0.5;
+const COMPACTION_ROWS_MIN = 32;
 /** A compaction looks again so often whether the backup or hash that holds it is done. */
 const HELD_RETRY_MILLIS = 20;
 
@@ -89,6 +92,7 @@ export class Member implements EngineEvents {
   #compactionWaiters: (() => void)[] = [];
   #alarmPending = false;
   #deviceFull = false;
+  #compactionRows = 128;
   readonly #housekeeping: Housekeeping;
   #sweeper: Timer | undefined;
   #lastLeader = 0n;
@@ -418,7 +422,10 @@ export class Member implements EngineEvents {
       this.clock.after(HELD_RETRY_MILLIS as Millis, () => this.#compactSlice());
       return;
     }
-    if (!this.store.compactSlice(this.options.compactionBatchLimit, this.reader)) {
+    const started = this.clock.now();
+    const finished = this.store.compactSlice(this.#compactionRows, this.reader);
+    this.#fitCompactionRows(this.clock.now() - started);
+    if (!finished) {
       this.clock.endOfTurn(() => this.#compactSlice());
       return;
     }
@@ -427,6 +434,13 @@ export class Member implements EngineEvents {
     this.#compactionWaiters = [];
     for (const waiter of waiters) waiter();
     this.#clearNoSpace();
+  }
+
+  /** Slices as long as puts hardly notice, whatever a row costs here and now. */
+  #fitCompactionRows(tookMillis: number): void {
+    const fitting = (this.#compactionRows * COMPACTION_SLICE_MILLIS) / Math.max(tookMillis, 0.01);
+    const bounded = Math.min(fitting, 2 * this.#compactionRows, this.options.compactionBatchLimit);
+    this.#compactionRows = Math.max(COMPACTION_ROWS_MIN, Math.floor(bounded));
   }
 
   /** Room again: the alarm that this member raised goes without anybody's doing. */
