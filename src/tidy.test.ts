@@ -241,3 +241,19 @@ test("documents name files that are there", () => {
   }
   none(wrong);
 });
+
+test("the lock file knows the packages of every platform", () => {
+  type Packages = Record<string, { optionalDependencies?: Record<string, string>; resolved?: string }>;
+  const text = readFileSync(join(ROOT, "package-lock.json"), "utf8");
+  const { packages } = JSON.parse(text) as { packages: Packages };
+  const wrong: string[] = [];
+  for (const [path, { optionalDependencies, resolved }] of Object.entries(packages)) {
+    if (resolved !== undefined)
+      wrong.push(`${path} names a host: keep omit-lockfile-registry-resolved in .npmrc`);
+    for (const name of Object.keys(optionalDependencies ?? {})) {
+      if (packages[`node_modules/${name}`] !== undefined) continue;
+      wrong.push(`${name} is missing: npm ci refuses the file; a registry that lacks it had a hand in this`);
+    }
+  }
+  none(wrong);
+});
