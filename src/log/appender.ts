@@ -10,6 +10,7 @@ import type { Digest } from "../ports/digest.ts";
 import type { BlockCache } from "./block-cache.ts";
 import type { Entry, EntryPlace, HardState, Identity, LogWriter } from "./contract.ts";
 import type { EntryTable } from "./entry-table.ts";
+import type { FlushMark } from "./flush-mark.ts";
 import {
   END_BYTE,
   ENTRY_DATA_OFFSET,
@@ -45,6 +46,7 @@ export type AppenderOptions = {
   readonly clock: Clock;
   readonly cache: BlockCache;
   readonly table: EntryTable;
+  readonly mark: FlushMark;
   /** A new, allocated segment, or undefined while none is ready; then the current one goes on beyond its allocation. */
   readonly takeSpare: () => LogFile | undefined;
   /** A segment is full, flushed and closed for writing. */
@@ -186,6 +188,7 @@ export class Appender implements LogWriter {
       this.#fail(error);
       throw error;
     }
+    this.#options.mark.flushed(this.#file.number, this.#issued);
     if (this.#flushing) this.#behind.push(...parts);
     else this.#finish(parts, this.#options.clock.now() - started);
   }
@@ -207,6 +210,8 @@ export class Appender implements LogWriter {
     this.#waiting = [];
     const started = this.#options.clock.now();
     const parts = this.#issue();
+    const file = this.#file.number;
+    const issued = this.#issued;
     this.#inFlight = parts;
     try {
       // Never calls back before flush() has returned, even with nothing to do.
@@ -219,6 +224,7 @@ export class Appender implements LogWriter {
       this.#fail(error);
       return;
     }
+    this.#options.mark.flushed(file, issued);
     const behind = this.#behind;
     this.#inFlight = [];
     this.#behind = [];

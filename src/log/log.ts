@@ -25,6 +25,7 @@ import { describeLog } from "./describe.ts";
 import type { EntryTable } from "./entry-table.ts";
 import { errorText, isDiskErrorCode } from "./errors.ts";
 import { FileSet } from "./file-set.ts";
+import { FlushMark } from "./flush-mark.ts";
 import { readImageChunks } from "./image.ts";
 import type { LogFile } from "./log-file.ts";
 import { asOpenError, lockDirectory } from "./open-error.ts";
@@ -107,6 +108,7 @@ type Running = {
   readonly spares: SpareSegments;
   readonly space: Space;
   readonly checkpointer: Checkpointer;
+  readonly mark: FlushMark;
 };
 
 export class Log {
@@ -209,16 +211,19 @@ export class Log {
     const { disk } = this.#options;
     const { active, cut, untrimmed, leftovers } = this.#recovered;
     if (cut !== undefined) {
-      await cut.file.disk.write([new Uint8Array(cut.to - cut.from)], cut.from);
+      if (cut.to > cut.from) await cut.file.disk.write([new Uint8Array(cut.to - cut.from)], cut.from);
+      await cut.file.disk.allocate(cut.file.allocatedBytes);
       await cut.file.disk.sync();
+      cut.file.diskBytes = Math.max(cut.file.diskBytes, cut.file.allocatedBytes);
     }
     for (const { file, size } of untrimmed) this.#trim(file, size);
     for (const path of leftovers) await disk.remove(path);
     const spares = this.#makeSpares(space);
     const file = active ?? this.#files.add(await this.#firstSegment(spares));
-    const appender = this.#makeAppender(file, spares, space, identity);
+    const mark = await FlushMark.open(this.#options, this.#recovered.flushMark, file.number);
+    const appender = this.#makeAppender(file, spares, space, identity, mark);
     const checkpointer = this.#makeCheckpointer(appender, must(appender.identity, "the log has a name"));
-    this.#running = { appender, spares, space, checkpointer };
+    this.#running = { appender, spares, space, checkpointer, mark };
     space.start();
     void spares.prepare();
   }
@@ -296,6 +301,7 @@ export class Log {
     await this.#job;
     await this.#running?.space.close();
     await this.#running?.spares.close();
+    await this.#running?.mark.close();
     await this.#files.close();
     await this.#lock.unlock();
   }
@@ -418,7 +424,13 @@ export class Log {
     return file;
   }
 
-  #makeAppender(file: LogFile, spares: SpareSegments, space: Space, identity: Identity): Appender {
+  #makeAppender(
+    file: LogFile,
+    spares: SpareSegments,
+    space: Space,
+    identity: Identity,
+    mark: FlushMark,
+  ): Appender {
     const known = this.#recovered.identity;
     const fresh = file.dataEnd === 0;
     const appender = new Appender(
@@ -427,6 +439,7 @@ export class Log {
         clock: this.#options.clock,
         cache: this.#cache,
         table: this.#table,
+        mark,
         takeSpare: () => {
           const next = spares.take();
           return next === undefined ? undefined : this.#files.add(next);

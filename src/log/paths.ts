@@ -4,6 +4,7 @@ export type NumberedKind = "segment" | "run" | "image";
 
 export const LOCK_NAME = "LOCK";
 export const RESERVE_NAME = "RESERVE";
+export const FLUSH_MARK_NAME = "FLUSHED";
 export const TEMPORARY_SUFFIX = ".tmp";
 
 export function filePath(directory: string, number: number, kind: NumberedKind): string {

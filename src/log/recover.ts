@@ -7,6 +7,7 @@ import type { Disk, DiskFile } from "../ports/disk.ts";
 import type { HardState, Identity } from "./contract.ts";
 import { EntryTable } from "./entry-table.ts";
 import { CorruptionError, LogOpenError } from "./errors.ts";
+import { type FlushPlace, readFlushMark } from "./flush-mark.ts";
 import { openFile, readSeal } from "./footer.ts";
 import {
   ENTRY_DATA_OFFSET,
@@ -20,8 +21,9 @@ import {
 import { type ImageHead, readImageHead } from "./image.ts";
 import { BLOCK_SHIFT, type LogFile, PAGE_BYTES } from "./log-file.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { filePath, parseName, TEMPORARY_SUFFIX } from "./paths.ts";
-import { judgeTail, type ScanResult, scanRecords } from "./scan.ts";
+import { FLUSH_MARK_NAME, filePath, parseName, TEMPORARY_SUFFIX } from "./paths.ts";
+import { type ScanResult, scanRecords } from "./scan.ts";
+import { judgeTail } from "./tail.ts";
 
 export type RecoverOptions = {
   readonly directory: string;
@@ -44,7 +46,9 @@ export type Recovered = {
   /** The segment sealed before an empty `active`, or 0. */
   readonly previous: number;
   readonly spare: LogFile | undefined;
-  /** Bytes of a flush nobody was told of: zeroed before writing goes on. */
+  /** How far the log was flushed when somebody was last told so. */
+  readonly flushMark: FlushPlace | undefined;
+  /** Bytes of a flush nobody was told of: zeroed, and a shortened file made whole, before writing goes on. */
   readonly cut: { readonly file: LogFile; readonly from: number; readonly to: number } | undefined;
   /** Sealed segments not yet shortened to their size. */
   readonly untrimmed: { readonly file: LogFile; readonly size: number }[];
@@ -77,6 +81,7 @@ class Recovery {
   #previous = 0;
   /** The segment that the last sealed one names as its successor, or 0. */
   #successor = 0;
+  #flushMark: FlushPlace | undefined;
   #cut: Recovered["cut"];
   #untrimmed: { file: LogFile; size: number }[] = [];
   #leftovers: string[] = [];
@@ -103,6 +108,7 @@ class Recovery {
       active: this.#active,
       previous: this.#previous,
       spare: this.#spare,
+      flushMark: this.#flushMark,
       cut: this.#cut,
       untrimmed: this.#untrimmed,
       leftovers: this.#leftovers,
@@ -120,6 +126,7 @@ class Recovery {
       this.#table = new EntryTable(manifest.startIndex, manifest.startTerm);
       this.#nextFile = manifest.nextFile;
     }
+    if (names.includes(FLUSH_MARK_NAME)) this.#flushMark = await readFlushMark(disk, directory, digest);
     const segments = this.#sort(names, manifest);
     for (const { file, bytes } of manifest?.runs ?? []) await this.#openRun(file, bytes);
     if (manifest !== undefined && manifest.image !== 0) {
@@ -236,15 +243,13 @@ class Recovery {
       // The flush that sealed it is torn: nobody was told of it, and the next segment is still empty.
       end = result.sealOffset;
     }
-    if (file.diskBytes < file.allocatedBytes) {
-      throw this.#corrupt(
-        file,
-        file.diskBytes,
-        `the file is shorter than the ${file.allocatedBytes} bytes it had`,
-      );
-    }
-    const tailEnd = await judgeTail(file.disk, file.number, digest, end);
-    if (tailEnd > end) this.#cut = { file, from: end, to: tailEnd };
+    const allocatedBytes = file.allocatedBytes;
+    const flushed = this.#flushedIn(file, end);
+    const tailEnd = await judgeTail(
+      { file: file.disk, number: file.number, end, flushed, allocatedBytes },
+      digest,
+    );
+    if (tailEnd > end || file.diskBytes < allocatedBytes) this.#cut = { file, from: end, to: tailEnd };
     this.#active = file;
     if (end === HEADER_BYTES) {
       file.dataEnd = 0;
@@ -258,6 +263,20 @@ class Recovery {
       await file.disk.read(page, end - partial);
       file.pageCrcs[(end - partial) / PAGE_BYTES] = digest.crc32(page);
     }
+  }
+
+  /** How far this segment, in which the log breaks off, was flushed for certain; undefined when nothing is known. */
+  #flushedIn(file: LogFile, end: number): number | undefined {
+    const mark = this.#flushMark;
+    if (mark === undefined) return undefined;
+    if (mark.file > file.number) {
+      throw this.#corrupt(
+        file,
+        end,
+        `the segment breaks off, but file ${mark.file} behind it had been flushed`,
+      );
+    }
+    return mark.file === file.number ? mark.offset : 0;
   }
 
   /** Behind the newest segment only a prepared, unused one may follow. */
@@ -351,6 +370,10 @@ class Recovery {
     if (state !== undefined && state.commit < this.#table.startIndex) {
       // A snapshot was installed, and the crash came before the hard state that goes with it. What it holds is committed.
       this.#hardState = { ...state, commit: this.#table.startIndex };
+    }
+    const mark = this.#flushMark;
+    if (this.#active === undefined && this.#successor === 0 && mark !== undefined) {
+      throw new CorruptionError(filePath(directory, mark.file, "segment"), 0, "the segment is missing");
     }
     if (this.#active === undefined && this.#successor !== 0) {
       throw new CorruptionError(filePath(directory, this.#successor, "segment"), 0, "the segment is missing");

@@ -1,18 +1,9 @@
-// Reads a segment from its head, record by record, at start: every checksum is verified, every record handed to a visitor. Also the
-// judgement on what stands behind the last good record: nothing, a torn flush, or corruption.
+// Reads a segment from its head, record by record, at start: every checksum is verified, every record handed to a visitor. It
+// stops at the first record that is not good; what stands there is for tail.ts to judge.
 import { assert } from "../base/assert.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { DiskFile } from "../ports/disk.ts";
-import { CorruptionError } from "./errors.ts";
-import {
-  FRAME_BYTES,
-  frameLength,
-  getU32,
-  HEADER_BYTES,
-  placeSeed,
-  RecordKind,
-  SECTOR_BYTES,
-} from "./format.ts";
+import { FRAME_BYTES, frameLength, getU32, HEADER_BYTES, placeSeed, RecordKind } from "./format.ts";
 import { PAGE_BYTES } from "./log-file.ts";
 
 /** Read at once; the next stretch is on its way while this one is looked at. */
@@ -140,98 +131,4 @@ async function scanWindow(
     if (kind === RecordKind.Seal) return { end: offset, sealOffset: offset - size };
   }
   return { end: offset, sealOffset: -1 };
-}
-
-/**
- * Judges what stands behind the last good record of the newest segment. Returns where the bytes that are not zero end (= `end`
- * when there are none): a torn flush, whose records nobody was told of. Throws when the bytes cannot come from one.
- */
-export async function judgeTail(
-  file: DiskFile,
-  number: number,
-  digest: Digest,
-  end: number,
-): Promise<number> {
-  const size = file.sizeSync();
-  const tail = new Uint8Array(Math.max(0, (await lastNonZero(file, end, size)) - end));
-  if (tail.length === 0) return end;
-  await file.read(tail, end);
-  rejectFlushedLoss(file.path, tail, number, end, digest);
-  if (!looksTorn(tail, number, end, size)) {
-    throw new CorruptionError(
-      file.path,
-      end,
-      "a record does not match its checksum, and no part of it is missing as a torn write would leave it",
-    );
-  }
-  return end + tail.length;
-}
-
-/** The offset behind the last byte that is not zero in [from, size), or `from`. */
-async function lastNonZero(file: DiskFile, from: number, size: number): Promise<number> {
-  const chunk = new Uint8Array(WINDOW_BYTES);
-  const words = new Int32Array(chunk.buffer);
-  let last = from;
-  for (let at = from; at < size; at += WINDOW_BYTES) {
-    const read = await file.read(chunk.subarray(0, Math.min(WINDOW_BYTES, size - at)), at);
-    chunk.fill(0, read);
-    let word = words.length - 1;
-    while (word >= 0 && words[word] === 0) word--;
-    for (let i = word * 4 + 3; i >= 0; i--) {
-      if (chunk[i] !== 0) {
-        last = at + i + 1;
-        break;
-      }
-    }
-  }
-  return last;
-}
-
-/** A good record whose flush began behind the bad one proves that the bad one had been safe on disk. */
-function rejectFlushedLoss(
-  path: string,
-  tail: Uint8Array,
-  number: number,
-  end: number,
-  digest: Digest,
-): void {
-  for (let at = 0; at + FRAME_BYTES < tail.length; ) {
-    const seed = placeSeed(number, end + at);
-    const length = frameLength(tail, at, seed);
-    const size = FRAME_BYTES + length;
-    const good =
-      length >= 1 &&
-      at + size <= tail.length &&
-      digest.crc32(tail.subarray(at + 4, at + size), seed) === getU32(tail, at);
-    if (!good) {
-      at++;
-      continue;
-    }
-    if (getU32(tail, at + 12) > end) {
-      throw new CorruptionError(
-        path,
-        end,
-        `a record is bad, but a later flush is whole at offset ${end + at}`,
-      );
-    }
-    at += size;
-  }
-}
-
-/** True when at least one sector's part of the record at `end` is all zeros, as a write that never reached the disk leaves it. */
-function looksTorn(tail: Uint8Array, number: number, end: number, size: number): boolean {
-  const at = (i: number): number => (i < tail.length ? tail[i]! : 0);
-  const frame = new Uint8Array(FRAME_BYTES);
-  for (let i = 0; i < FRAME_BYTES; i++) frame[i] = at(i);
-  const length = frameLength(frame, 0, placeSeed(number, end));
-  const extent = length < 1 ? FRAME_BYTES : FRAME_BYTES + length;
-  if (end + extent > size) return true;
-  for (let from = 0; from < extent; ) {
-    const to = Math.min(extent, from + SECTOR_BYTES - ((end + from) % SECTOR_BYTES));
-    let zero = true;
-    for (let i = from; i < to && zero; i++) zero = at(i) === 0;
-    if (zero) return true;
-    from = to;
-  }
-  return false;
 }
