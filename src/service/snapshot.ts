@@ -1,14 +1,21 @@
 // Maintenance.Snapshot: the backup file in messages of 32 KiB as the peer takes them, then its SHA-256 as the last message.
+
+import { utf8ToBytes } from "../base/bytes.ts";
 import { type Backup, openBackup } from "../member/backup.ts";
 import type { Member } from "../member/member.ts";
 import { encodeSnapshotResponse } from "../wire/generated/etcdserverpb.ts";
+import { writeUint64Number, writeVarint32 } from "../wire/writer.ts";
 import type { ServerCall } from "./call.ts";
 
 /** etcd's snapshotSendBufferSize. */
 const MESSAGE_BYTES = 32 << 10;
+/** SnapshotResponse: remaining_bytes 2, blob 3, version 4. */
+const REMAINING_TAG = 0x10;
+const BLOB_TAG = 0x1a;
+const VERSION_TAG = 0x22;
 /** Rows planned, and chunks made, in one turn. */
 const ROWS_PER_TURN = 8192;
-const BUFFERED_BYTES_MAX = 1 << 20;
+const BUFFERED_BYTES_MAX = 4 << 20;
 
 export function sendSnapshot(member: Member, call: ServerCall): void {
   new SnapshotStream(member, call, openBackup(member)).run();
@@ -20,6 +27,7 @@ class SnapshotStream {
   readonly #backup: Backup;
   readonly #digest: { update(bytes: Uint8Array): void; digest(): Uint8Array };
   readonly #started: number;
+  readonly #headBytes = new Uint8Array(64);
   #planned = false;
   #ended = false;
   #sent = 0;
@@ -70,11 +78,27 @@ class SnapshotStream {
     for (let at = 0; at < chunk.length; at += MESSAGE_BYTES) {
       const blob = chunk.subarray(at, Math.min(at + MESSAGE_BYTES, chunk.length));
       this.#sent += blob.length;
-      const remainingBytes = total - this.#sent;
-      this.#call.send(
-        encodeSnapshotResponse({ header: undefined, remainingBytes, blob, version: storageVersion }),
-      );
+      this.#call.sendShared(this.#head(total - this.#sent, blob.length), blob);
     }
+  }
+
+  /** A SnapshotResponse up to the blob's bytes, which come last and are not copied: remaining_bytes, version, and the blob's length. */
+  #head(remainingBytes: number, blobBytes: number): Uint8Array {
+    const { storageVersion } = this.#backup;
+    const head = this.#headBytes;
+    let at = 0;
+    if (remainingBytes > 0) {
+      head[at++] = REMAINING_TAG;
+      at = writeUint64Number(remainingBytes, head, at);
+    }
+    if (storageVersion !== "") {
+      head[at++] = VERSION_TAG;
+      head[at++] = storageVersion.length;
+      head.set(utf8ToBytes(storageVersion), at);
+      at += storageVersion.length;
+    }
+    head[at++] = BLOB_TAG;
+    return head.subarray(0, writeVarint32(blobBytes, head, at));
   }
 
   #fields(): Record<string, unknown> {
