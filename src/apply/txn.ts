@@ -2,13 +2,15 @@
 // Read-only txns run the same code without a write (service/kv). Order and texts are etcd's (etcdserver/txn, v3.7).
 import { assert } from "../base/assert.ts";
 import type { Revision } from "../base/brand.ts";
-import { compareBytes } from "../base/bytes.ts";
+import { compareBytes, equalBytes } from "../base/bytes.ts";
 import { type EtcdError, errors, isEtcdError } from "../base/errors.ts";
+import { isOpenEnd, isSingleKey } from "../base/key.ts";
 import type { Slot, WriteTxn } from "../mvcc/contract.ts";
 import {
   type Compare,
   CompareResult,
   CompareTarget,
+  type DeleteRangeRequest,
   type RangeRequest,
   type RangeResponse,
   type RequestOp,
@@ -32,7 +34,7 @@ type Target = { readonly write: WriteTxn | undefined; readonly revision: Revisio
 export function applyTxn(context: ApplyContext, request: TxnRequest): TxnResponse | EtcdError {
   const before = context.store.currentRevision;
   const path = comparePath(context, request, before);
-  const refused = checkBranch(context, request, path, before);
+  const refused = checkBranch(context, request, path, before) ?? checkDeletedFirst(request, path, []);
   if (refused !== undefined) return refused;
   const write = context.store.write();
   const response = runBranch(context, request, path, { write, revision: before });
@@ -175,6 +177,33 @@ function checkBranch(
     if (refused !== undefined) return refused;
   }
   return undefined;
+}
+
+/**
+ * A put that keeps the old value or lease of a key which the same txn deletes before it has nothing to keep. etcd checks such puts on
+ * the state before the txn only, and ends its process here; we refuse the txn, with the error of a key that is not there.
+ */
+function checkDeletedFirst(
+  request: TxnRequest,
+  path: Path,
+  deleted: DeleteRangeRequest[],
+): EtcdError | undefined {
+  let nested = 0;
+  for (const { request: op } of branchOf(request, path)) {
+    if (op?.case === "requestDeleteRange") deleted.push(op.value);
+    else if (op?.case === "requestPut" && (op.value.ignoreValue || op.value.ignoreLease)) {
+      if (deleted.some((one) => holdsKey(one, op.value.key))) return errors.keyNotFound;
+    } else if (op?.case === "requestTxn") {
+      const refused = checkDeletedFirst(op.value, path.nested[nested++]!, deleted);
+      if (refused !== undefined) return refused;
+    }
+  }
+  return undefined;
+}
+
+function holdsKey({ key, rangeEnd }: DeleteRangeRequest, wanted: Uint8Array): boolean {
+  if (isSingleKey(rangeEnd)) return equalBytes(key, wanted);
+  return compareBytes(key, wanted) <= 0 && (isOpenEnd(rangeEnd) || compareBytes(wanted, rangeEnd) < 0);
 }
 
 /** Unlike a range of its own, one inside a txn does not take every negative revision for "now": −1 alone, before any compaction. */
