@@ -152,18 +152,22 @@ export class Applier {
     this.#lateError = this.#quotaError(costOfPut(request.key.length, request.value.length));
     const failed = checkPut(context, request, context.store.currentRevision);
     if (failed !== undefined) return failed;
+    const counted = context.counts.total;
     const txn = context.store.write();
     const response = put(context, txn, request);
     txn.end();
+    context.counts.ended(counted);
     return response;
   }
 
   #deleteRange(request: DeleteRangeRequest): Outcome {
     const refused = this.#refusal();
     if (refused !== undefined) return refused;
+    const counted = this.context.counts.total;
     const txn = this.context.store.write();
     const response = deleteRange(this.context, txn, request);
     txn.end();
+    this.context.counts.ended(counted);
     return response;
   }
 
@@ -198,9 +202,11 @@ export class Applier {
     const keys = this.context.lessor.revoke(request.id as never);
     if (isEtcdError(keys)) return keys;
     if (keys.length > 0) {
+      const counted = this.context.counts.total;
       const txn = this.context.store.write();
       for (const key of keys) deleteKey(this.context, txn, keyToBytes(key));
       txn.end();
+      this.context.counts.ended(counted);
     }
     return this.#header();
   }

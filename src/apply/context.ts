@@ -8,6 +8,7 @@ import type { FileNumber, Slot, SlotList, ValueReader } from "../mvcc/contract.t
 import { KeyValueForm } from "../mvcc/key-value.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { KeyValue } from "../wire/generated/mvccpb.ts";
+import type { OpCounts } from "./op-counts.ts";
 import { copyValueOf } from "./range.ts";
 
 export type ApplyContext = {
@@ -21,6 +22,8 @@ export type ApplyContext = {
   readonly quotaBytes: number;
   /** Rows changed by the entry at hand: cleared by the applier before each entry, read by the watch hub after it. */
   readonly changed: SlotList;
+  /** Operations executed, for the metrics. */
+  readonly counts: OpCounts;
   /** Rows found by reads within the entry. */
   readonly scratch: SlotList;
   /** Where the entry at hand stands, for the places of its values. */

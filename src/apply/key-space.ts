@@ -28,7 +28,11 @@ export function checkPut(context: ApplyContext, request: PutRequest, at: Revisio
 
 /** Applies a put that was checked. The header holds only the revision. */
 export function put(context: ApplyContext, txn: WriteTxn, request: PutRequest): PutResponse {
-  const { store, lessor, entry } = context;
+  const { store, lessor, entry, counts } = context;
+  counts.puts++;
+  counts.putBytes += request.key.length + request.value.length;
+  // etcd reads the previous value for these.
+  if (request.prevKv || request.ignoreValue || request.ignoreLease) counts.ranges++;
   const previous = store.find(request.key, txn.readRevision);
   let prevKv: KeyValue | undefined;
   let file = request.value.length === 0 ? NO_FILE : entry.file;
@@ -59,6 +63,8 @@ export function deleteRange(
   txn: WriteTxn,
   request: DeleteRangeRequest,
 ): DeleteRangeResponse {
+  context.counts.deletes++;
+  if (request.prevKv) context.counts.ranges++;
   const prevKvs = request.prevKv ? keyValuesOf(context, txn, request.key, request.rangeEnd) : [];
   const deleted = deleteKeys(context, txn, request.key, request.rangeEnd);
   return { header: headerOf(revisionAfter(txn)), deleted, prevKvs };
@@ -86,6 +92,7 @@ export function deleteKeys(context: ApplyContext, txn: WriteTxn, key: Uint8Array
 
 /** One key by its bytes; used for the keys of a revoked lease. */
 export function deleteKey(context: ApplyContext, txn: WriteTxn, key: Uint8Array): void {
+  context.counts.deletes++;
   txn.delete(key, EMPTY, context.changed);
 }
 

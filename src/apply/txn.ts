@@ -37,8 +37,10 @@ export function applyTxn(context: ApplyContext, request: TxnRequest): TxnRespons
   const refused = checkBranch(context, request, path, before) ?? checkDeletedFirst(request, path, []);
   if (refused !== undefined) return refused;
   const write = context.store.write();
+  const counted = context.counts.total;
   const response = runBranch(context, request, path, { write, revision: before });
   write.end();
+  context.counts.ended(counted);
   assert(!isEtcdError(response), "an op that was checked does not fail");
   response.header = headerOf(context.store.currentRevision);
   return response;
@@ -50,7 +52,9 @@ export function readTxn(context: ApplyContext, request: TxnRequest): TxnResponse
   const path = comparePath(context, request, revision);
   const refused = checkBranch(context, request, path, revision);
   if (refused !== undefined) return refused;
+  const counted = context.counts.total;
   const response = runBranch(context, request, path, { write: undefined, revision });
+  context.counts.ended(counted);
   if (isEtcdError(response)) return response;
   response.header = headerOf(revision);
   return response;
@@ -88,6 +92,7 @@ function comparePath(context: ApplyContext, request: TxnRequest, at: Revision): 
 /** True when every key of the compare's range passes; an absent key has zeros in all its columns, and no value at all. */
 function holds(context: ApplyContext, compare: Compare, at: Revision): boolean {
   const { store, scratch } = context;
+  context.counts.ranges++;
   scratch.length = 0;
   store.range(compare.key, compare.rangeEnd, at, Number.MAX_SAFE_INTEGER, scratch);
   if (scratch.length === 0) {
@@ -249,6 +254,7 @@ function runRange(context: ApplyContext, request: RangeRequest, target: Target):
   const requested = readRevision(store, request.revision, current);
   if (isEtcdError(requested)) return requested;
   const at = target.write !== undefined && requested === current ? target.write.readRevision : requested;
+  context.counts.ranges++;
   scratch.length = 0;
   const { more, count } = pickRows(store, reader, request, at, scratch);
   const form = formOf(request);

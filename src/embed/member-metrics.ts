@@ -1,26 +1,32 @@
-// The member's figures under etcd's names. Most are read from the member when /metrics is asked for; what must be timed where it
-// happens is handed out as histograms.
+// The member's figures under etcd's names. Most are read from the member when /metrics is asked for; what takes time is timed where it
+// happens (member/timings.ts). Called once by the wiring.
 import { SERVER_VERSION } from "../base/version.ts";
-import { AlarmType } from "../cluster/alarms.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { Member } from "../member/member.ts";
-import { exponentialBuckets, type Histogram, type Metrics } from "../ports/metrics.ts";
+import type { MetricsRegistry } from "../node/metrics.ts";
+import { type Counter, exponentialBuckets, type Histogram, type Metrics } from "../ports/metrics.ts";
+import { registerCluster } from "./cluster-metrics.ts";
 
 export function flushHistogram(metrics: Metrics): Histogram {
   return metrics.histogram("etcd_disk_wal_fsync_duration_seconds", "", exponentialBuckets(0.001, 2, 14));
 }
 
-export function registerMember(metrics: Metrics, member: Member): void {
+export function registerMember(metrics: MetricsRegistry, member: Member): void {
   const gauge = (name: string, read: () => number): void => metrics.observed("gauge", name, "", read);
   const counter = (name: string, read: () => number): void => metrics.observed("counter", name, "", read);
   registerServer(member, gauge, counter);
   registerStore(member, gauge, counter);
+  registerWatches(member, gauge, counter);
   registerLeases(member, counter);
   metrics.gauge("etcd_server_version", "", { server_version: SERVER_VERSION }).set(1);
   metrics.gauge("etcd_server_go_version", "", { server_go_version: `node${process.versions.node}` }).set(1);
   metrics.gauge("etcd_server_id", "", { server_id: hexId(member.localId) }).set(1);
-  registerAlarms(metrics, member);
+  registerCluster(metrics, member);
+  registerVersion2(metrics);
 }
+
+/** Versions told apart: clients write what they like there. */
+const CLIENT_VERSIONS_MAX = 100;
 
 type Observe = (name: string, read: () => number) => void;
 
@@ -35,23 +41,35 @@ function registerServer(member: Member, gauge: Observe, counter: Observe): void 
   gauge("etcd_server_proposals_pending", () => member.pendingProposals);
   counter("etcd_server_proposals_failed_total", () => counters.proposalsFailed);
   counter("etcd_server_slow_apply_total", () => counters.slowApplies);
+  counter("etcd_server_slow_read_indexes_total", () => counters.slowReadIndexes);
+  counter("etcd_server_read_indexes_failed_total", () => counters.readIndexesFailed);
   gauge("etcd_server_quota_backend_bytes", () =>
     Number.isFinite(options.quotaBytes) ? options.quotaBytes : 0,
   );
 }
 
 function registerStore(member: Member, gauge: Observe, counter: Observe): void {
-  const { counters, store, hub } = member;
-  counter("etcd_mvcc_range_total", () => counters.ranges);
-  counter("etcd_mvcc_put_total", () => counters.puts);
-  counter("etcd_mvcc_delete_total", () => counters.deletes);
-  counter("etcd_mvcc_txn_total", () => counters.txns);
+  const { counters, store } = member;
+  const { counts } = member.applyContext;
+  counter("etcd_mvcc_range_total", () => counts.ranges);
+  counter("etcd_mvcc_put_total", () => counts.puts);
+  counter("etcd_mvcc_delete_total", () => counts.deletes);
+  counter("etcd_mvcc_txn_total", () => counts.txns);
+  // What the quota is held against: nothing has to be defragmented, so what is allocated is what is in use.
   gauge("etcd_mvcc_db_total_size_in_bytes", () => store.liveBytes);
   gauge("etcd_mvcc_db_total_size_in_use_in_bytes", () => store.liveBytes);
+  gauge("etcd_mvcc_db_open_read_transactions", () => store.readers);
+  gauge("etcd_disk_defrag_inflight", () => (counters.reclaims > 0 ? 1 : 0));
+  gauge("etcd_disk_wal_write_bytes_total", () => member.log.appendedBytes);
   gauge("etcd_debugging_mvcc_keys_total", () => store.keysAlive);
   gauge("etcd_debugging_mvcc_current_revision", () => store.currentRevision);
   gauge("etcd_debugging_mvcc_compact_revision", () => store.compactedRevision);
-  gauge("etcd_debugging_mvcc_total_put_size_in_bytes", () => counters.putBytes);
+  gauge("etcd_debugging_mvcc_db_compaction_last", () => counters.lastCompaction);
+  counter("etcd_debugging_mvcc_db_compaction_keys_total", () => counters.compactedKeys);
+  gauge("etcd_debugging_mvcc_total_put_size_in_bytes", () => counts.putBytes);
+}
+
+function registerWatches({ counters, hub }: Member, gauge: Observe, counter: Observe): void {
   gauge("etcd_debugging_mvcc_watch_stream_total", () => counters.watchStreams);
   gauge("etcd_debugging_mvcc_watcher_total", () => hub.watcherCount);
   gauge("etcd_debugging_mvcc_slow_watcher_total", () => hub.slowWatcherCount);
@@ -65,17 +83,23 @@ function registerLeases({ counters }: Member, counter: Observe): void {
   counter("etcd_debugging_server_lease_expired_total", () => counters.leasesExpired);
 }
 
-function registerAlarms(metrics: Metrics, member: Member): void {
-  const types: readonly [string, number][] = [
-    ["NOSPACE", AlarmType.NoSpace],
-    ["CORRUPT", AlarmType.Corrupt],
-  ];
-  for (const [name, alarm] of types) {
-    const read = (): number =>
-      member.applyContext.alarms.get(alarm).filter(({ memberId }) => memberId === member.localId).length;
-    const labels = { server_id: hexId(member.localId), alarm_type: name };
-    metrics.observed("gauge", "etcd_debugging_server_alarms", "", read, labels);
-  }
+/** What is left of etcd 2 in etcd's metrics: nothing of it is here, so nothing ever happens to it. */
+function registerVersion2(metrics: Metrics): void {
+  metrics.counter("etcd_debugging_store_reads_total", "", { action: "getRecursive" });
+  for (const action of ["create", "set"])
+    metrics.counter("etcd_debugging_store_writes_total", "", { action });
+}
+
+/** Requests by the version that the client says it speaks. */
+export function clientRequestCells(metrics: Metrics): (stream: boolean, version: string) => Counter {
+  const known = new Set<string>();
+  return (stream, version) => {
+    if (known.size < CLIENT_VERSIONS_MAX) known.add(version);
+    return metrics.counter("etcd_server_client_requests_total", "", {
+      type: stream ? "stream" : "unary",
+      client_api_version: known.has(version) ? version : "unknown",
+    });
+  };
 }
 
 /** Bytes on the client connections. */

@@ -32,7 +32,7 @@ import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
 import { MESSAGE_OVERHEAD_BYTES } from "../service/watch.ts";
 import { healthSource } from "./health-source.ts";
-import { flushHistogram, registerMember, registerTransport } from "./member-metrics.ts";
+import { clientRequestCells, flushHistogram, registerMember, registerTransport } from "./member-metrics.ts";
 import { memberOptions } from "./member-options.ts";
 import { plainBridge } from "./plain-bridge.ts";
 
@@ -69,7 +69,7 @@ export async function startServer(
   registerFeatureMetrics(metrics, config.featureGates);
   const processMetrics = registerProcessMetrics(metrics);
   const fsync = flushHistogram(metrics);
-  const here = world(config, logger, (seconds) => fsync.observe(seconds));
+  const here = world(config, logger, metrics, (seconds) => fsync.observe(seconds));
   await checkFirstStart(config, logger, here);
   const tls = await clientTlsContext(config, logger).catch((error: unknown) => {
     throw new StartError("failed to start etcd", { error: textOf(error) });
@@ -144,6 +144,7 @@ async function openEdge(
   const apart = config.listenClientHttpUrls.length > 0;
   const grpc = new GrpcServer({
     methods: methodTable(member, health),
+    clientRequests: clientRequestCells(metrics),
     methodStats: new GrpcMetrics(metrics, config.metricsExtensive).method,
     clock: member.clock,
     maxReceiveBytes: config.requestBytesMax + MESSAGE_OVERHEAD_BYTES,
@@ -189,13 +190,19 @@ async function openEdge(
   return { grpc, listeners, close };
 }
 
-function world(config: Config, logger: NodeLogger, onFlushed: (seconds: number) => void): World {
+function world(
+  config: Config,
+  logger: NodeLogger,
+  metrics: MetricsRegistry,
+  onFlushed: (seconds: number) => void,
+): World {
   return {
     disk: nodeDisk({ flushes: !config.unsafeNoFsync }),
     clock: nodeClock(),
     digest: nodeDigest(),
     random: nodeRandom(),
     logger: logger.named("member/member.ts"),
+    metrics,
     lockDatabase: async (path) => tryLockDatabase(path, "shared"),
     onFlushed,
     onFatal: (error) => {
@@ -218,7 +225,13 @@ function httpOptions(
     source: healthSource(member),
     logger: logger.named("http/health.ts"),
     metrics,
-    processMetrics,
+    processMetrics: {
+      ...processMetrics,
+      scrapeStarted: () => {
+        member.rangeTimer.settle();
+        processMetrics.scrapeStarted();
+      },
+    },
     corsOrigins: config.corsOrigins,
     hostWhitelist: config.hostWhitelist,
     clientCertAuth: config.clientTls.clientCertAuth,

@@ -1,10 +1,11 @@
 // What to do with a request, found out from its head alone: which method, which timeout, or which refusal. Kept in head.route,
 // so that a repeated header block costs one look. Made by planRequest for the server; texts and order of checks are grpc-go's
 // (http2_server.go operateHeaders, server.go handleStream).
-import { Code, type EtcdError, etcdError } from "../base/errors.ts";
+import { Code, type EtcdError, errors, etcdError } from "../base/errors.ts";
 import type { RequestHead } from "../http2/request-head.ts";
+import type { Counter } from "../ports/metrics.ts";
 import type { Method, MethodTable } from "../service/call.ts";
-import type { MethodStats, MethodStatsSource } from "./stats.ts";
+import { type ClientRequests, type MethodStats, type MethodStatsSource, uncountedClients } from "./stats.ts";
 import { quote, unknownMethod } from "./status.ts";
 import { parseTimeout } from "./timeout.ts";
 
@@ -21,16 +22,24 @@ export class Route {
   }
 }
 
-export type Routes = { readonly byPath: ReadonlyMap<string, Route>; readonly services: ReadonlySet<string> };
+export type Routes = {
+  readonly byPath: ReadonlyMap<string, Route>;
+  readonly services: ReadonlySet<string>;
+  readonly clientRequests: ClientRequests;
+};
 
-export function routesOf(table: MethodTable, stats: MethodStatsSource): Routes {
+export function routesOf(
+  table: MethodTable,
+  stats: MethodStatsSource,
+  clientRequests: ClientRequests = uncountedClients,
+): Routes {
   const byPath = new Map<string, Route>();
   const services = new Set<string>();
   for (const [path, method] of table) {
     byPath.set(path, new Route(path, method, stats(path, method.kind)));
     services.add(path.slice(1, path.lastIndexOf("/")));
   }
-  return { byPath, services };
+  return { byPath, services, clientRequests };
 }
 
 export class Plan {
@@ -45,6 +54,8 @@ export class Plan {
   readonly httpStatus: number;
   /** Not gRPC at all: for the plain HTTP handler, when there is one. */
   readonly plain: boolean;
+  /** Requests of this kind from clients of this version: looked up here once, so that counting costs an addition. */
+  readonly requests: Counter | undefined;
   constructor(
     route: Route | undefined,
     timeoutMs: number,
@@ -52,6 +63,7 @@ export class Plan {
     error: EtcdError | undefined,
     httpStatus: number,
     plain: boolean,
+    requests?: Counter,
   ) {
     this.route = route;
     this.timeoutMs = timeoutMs;
@@ -59,6 +71,7 @@ export class Plan {
     this.error = error;
     this.httpStatus = httpStatus;
     this.plain = plain;
+    this.requests = requests;
   }
 }
 
@@ -120,5 +133,41 @@ export function planRequest(head: RequestHead, routes: Routes): Plan {
     const text = `grpc: Decompressor is not installed for grpc-encoding ${quote(encoding)}`;
     return refuse(etcdError(Code.Unimplemented, text), 200);
   }
-  return new Plan(route, timeout, encoding === "gzip", undefined, 200, false);
+  const version = clientVersion(head);
+  const gzip = encoding === "gzip";
+  if (version === undefined) {
+    return new Plan(refusing(route, errors.invalidClientApiVersion), timeout, gzip, undefined, 200, false);
+  }
+  const requests = routes.clientRequests(route.method.kind !== "unary", version);
+  return new Plan(route, timeout, gzip, undefined, 200, false, requests);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** What the client says of itself; undefined when that is not UTF-8. */
+function clientVersion(head: RequestHead): string | undefined {
+  const value = head.value("client-api-version");
+  if (value === undefined) return "unknown";
+  try {
+    return utf8.decode(Buffer.from(value, "latin1"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A method that is called and counted like the real one, and always answers with an error. */
+function refusing(route: Route, error: EtcdError): Route {
+  const nobody = { message(): void {}, requestsEnded(): void {} };
+  const { kind } = route.method;
+  const method: Method =
+    kind === "bidi"
+      ? {
+          kind,
+          open: (call) => {
+            call.fail(error);
+            return nobody;
+          },
+        }
+      : { kind, handle: (call) => call.fail(error) };
+  return new Route(route.path, method, route.stats);
 }

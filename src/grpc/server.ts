@@ -19,7 +19,7 @@ import { writeTrailersOnly } from "./header-blocks.ts";
 import { Peer } from "./peer.ts";
 import { type PlainHandler, PlainRequest } from "./plain-request.ts";
 import { type Plan, planRequest, type Routes, routesOf } from "./plan.ts";
-import { type MethodStatsSource, TransportStats, uncounted } from "./stats.ts";
+import { type ClientRequests, type MethodStatsSource, TransportStats, uncounted } from "./stats.ts";
 import { DEADLINE_EXCEEDED } from "./status.ts";
 
 export type GrpcServerOptions = {
@@ -31,6 +31,8 @@ export type GrpcServerOptions = {
   readonly maxConcurrentStreams: number;
   /** The counters of each method; absent: nobody counts. */
   readonly methodStats?: MethodStatsSource;
+  /** Requests by the version that clients say they speak; absent: nobody counts. */
+  readonly clientRequests?: ClientRequests | undefined;
   /** etcd: grpc-keepalive-min-time, and no pings without a stream. Undefined: pings are not enforced. */
   readonly pingLimits: PingLimits | undefined;
   /**
@@ -70,7 +72,7 @@ export class GrpcServer implements ConnectionHost, CallHost {
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    this.#routes = routesOf(options.methods, options.methodStats ?? uncounted);
+    this.#routes = routesOf(options.methods, options.methodStats ?? uncounted, options.clientRequests);
     this.deadlines = new DeadlineWheel(options.clock);
     this.maxConcurrentStreams = options.maxConcurrentStreams;
     this.maxReceiveBytes = options.maxReceiveBytes;
@@ -120,6 +122,7 @@ export class GrpcServer implements ConnectionHost, CallHost {
       this.#refuse(connection, stream, head, plan, last);
       return;
     }
+    plan.requests?.add(1);
     let deadline = Number.POSITIVE_INFINITY;
     if (plan.timeoutMs !== Number.POSITIVE_INFINITY) {
       if (plan.timeoutMs <= 0) {

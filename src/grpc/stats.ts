@@ -26,6 +26,11 @@ const UNCOUNTED_ROW: MethodStats = {
 /** For servers whose methods nobody counts. */
 export const uncounted: MethodStatsSource = () => UNCOUNTED_ROW;
 
+/** The cell that counts a request of a client that speaks `version` of the API; asked for once per header block. */
+export type ClientRequests = (stream: boolean, version: string) => Counter;
+
+export const uncountedClients: ClientRequests = () => UNCOUNTED;
+
 export class TransportStats {
   connections = 0;
   bytesReceived = 0;

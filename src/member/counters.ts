@@ -1,21 +1,20 @@
 // What a member counts about itself, as plain numbers: counting costs an addition, and the metrics read them when they are asked for.
+// Operations on the key space are counted where they run (apply/op-counts.ts).
 
 export class Counters {
-  ranges = 0;
-  puts = 0;
-  deletes = 0;
-  txns = 0;
-  putBytes = 0;
   watchStreams = 0;
-  proposalsCommitted = 0;
-  proposalsApplied = 0;
   proposalsFailed = 0;
   slowApplies = 0;
+  slowReadIndexes = 0;
+  readIndexesFailed = 0;
   leaderChanges = 0;
   leasesGranted = 0;
   leasesRevoked = 0;
   leasesRenewed = 0;
   leasesExpired = 0;
-  compactions = 0;
   compactedKeys = 0;
+  /** Unix seconds of the last compaction's end; 0 = none since the start. */
+  lastCompaction = 0;
+  /** Reclaims that somebody asked for, under way. */
+  reclaims = 0;
 }

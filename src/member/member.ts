@@ -16,10 +16,13 @@ import type { Store } from "../mvcc/store.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { Metrics } from "../ports/metrics.ts";
 import type { WatchHub } from "../watch/hub.ts";
 import { AlarmAction, encodeAlarmRequest } from "../wire/generated/etcdserverpb.ts";
 import { encodeDowngradeInfoSetRequest } from "../wire/generated/membershippb.ts";
+import { ApplyTimer } from "./apply-timer.ts";
 import { BackendHash } from "./backup.ts";
+import { Compaction } from "./compaction.ts";
 import { AutoCompactor } from "./compactor.ts";
 import { Counters } from "./counters.ts";
 import type { Engine, EngineEvents } from "./engine.ts";
@@ -27,10 +30,13 @@ import { Housekeeping } from "./housekeeping.ts";
 import { LeaseKeeper, type RenewWaiter } from "./lease-keeper.ts";
 import { applyMemberChange, proposeMemberChange } from "./member-change.ts";
 import { type MemberOptions, requestTimeoutMillis } from "./options.ts";
-import { Proposals, type Waiter } from "./proposals.ts";
+import { type Pending, Proposals, type Waiter } from "./proposals.ts";
 import { decideClusterVersion } from "./publish.ts";
 import type { RaftEngine } from "./raft-engine.ts";
-import { encodeRequest, RequestField, RequestIds } from "./request.ts";
+import { RangeTimer } from "./range-timer.ts";
+import { encodeRequest, RequestField, RequestIds, requestName } from "./request.ts";
+import { SlowLog } from "./slow-log.ts";
+import { Timings } from "./timings.ts";
 
 export type { Waiter } from "./proposals.ts";
 
@@ -52,6 +58,7 @@ export type MemberParts = {
   readonly applyContext: ApplyContext;
   readonly random: (bound: number) => number;
   readonly digest: Digest;
+  readonly metrics: Metrics;
   /** The process must end: going on would risk what was promised. */
   readonly onFatal: (error: Error) => void;
 };
@@ -60,11 +67,6 @@ export type MemberParts = {
 const APPLY_GAP_MAX = 5000;
 /** A NOSPACE alarm of our own goes when so much of the quota is free again. */
 const QUOTA_CLEAR_SHARE = 0.95;
-/** What one slice of a compaction may take of a turn, and the fewest rows that it looks at. */
-const COMPACTION_SLICE_MILLIS = 0.5;
-const COMPACTION_ROWS_MIN = 32;
-/** A compaction looks again so often whether the backup or hash that holds it is done. */
-const HELD_RETRY_MILLIS = 20;
 
 export class Member implements EngineEvents {
   readonly options: MemberOptions;
@@ -77,6 +79,9 @@ export class Member implements EngineEvents {
   readonly membership: Membership;
   readonly applyContext: ApplyContext;
   readonly counters: Counters = new Counters();
+  readonly timings: Timings;
+  readonly rangeTimer: RangeTimer;
+  readonly slowLog: SlowLog;
   readonly leaseKeeper: LeaseKeeper;
   readonly #applier: Applier;
   readonly #proposals = new Proposals();
@@ -84,15 +89,14 @@ export class Member implements EngineEvents {
   readonly #random: (bound: number) => number;
   readonly #digest: Digest;
   readonly #onFatal: (error: Error) => void;
-  readonly #answers: { readonly waiter: Waiter; readonly result: Applied }[] = [];
+  readonly #applyTimer: ApplyTimer;
+  readonly #compaction: Compaction;
+  readonly #answers: { readonly pending: Pending; readonly result: Applied }[] = [];
   #raft: RaftEngine | undefined;
   #stopped = false;
   #catchingUp = false;
-  #compacting = false;
-  #compactionWaiters: (() => void)[] = [];
   #alarmPending = false;
   #deviceFull = false;
-  #compactionRows = 128;
   readonly #housekeeping: Housekeeping;
   #sweeper: Timer | undefined;
   #lastLeader = 0n;
@@ -114,6 +118,16 @@ export class Member implements EngineEvents {
     this.#digest = parts.digest;
     this.#onFatal = parts.onFatal;
     this.#applier = new Applier(parts.applyContext);
+    this.timings = new Timings(parts.metrics);
+    this.rangeTimer = new RangeTimer(parts.clock, this.timings);
+    this.slowLog = new SlowLog(parts.options.warningApplyMillis, parts.logger, this.counters);
+    this.#applyTimer = new ApplyTimer(
+      parts.clock,
+      this.timings.applied,
+      parts.options.warningApplyMillis,
+      (entry, result, millis) => this.slowLog.slowEntry(entry, result, millis),
+    );
+    this.#compaction = new Compaction(this, () => this.#clearNoSpace());
     this.#ids = new RequestIds(parts.membership.localId, parts.clock.wall());
     this.leaseKeeper = new LeaseKeeper(this);
     this.#housekeeping = new Housekeeping(this);
@@ -128,7 +142,7 @@ export class Member implements EngineEvents {
     engine.start();
     this.#sweep();
     this.#housekeeping.start();
-    if (this.store.compactionPending) this.#resumeCompaction();
+    if (this.store.compactionPending) this.#compaction.resume();
     this.#autoCompactor?.start();
   }
 
@@ -211,7 +225,14 @@ export class Member implements EngineEvents {
       waiter.failed(refused);
       return;
     }
-    this.#proposals.add(id, waiter, data.length, this.clock.now() + requestTimeoutMillis(this.options));
+    const started = this.clock.now();
+    this.#proposals.add(id, {
+      waiter,
+      type: requestName(field),
+      bytes: data.length,
+      started,
+      deadline: started + requestTimeoutMillis(this.options),
+    });
   }
 
   /** A linearizable read may be answered in this very turn. */
@@ -251,7 +272,14 @@ export class Member implements EngineEvents {
 
   /** Drops what is dead from the disk now, without waiting for the threshold. Blocks nobody. */
   async reclaimNow(): Promise<void> {
-    await this.#housekeeping.reclaimNow();
+    const started = this.clock.now();
+    this.counters.reclaims++;
+    try {
+      await this.#housekeeping.reclaimNow();
+    } finally {
+      this.counters.reclaims--;
+    }
+    this.timings.reclaim.observe((this.clock.now() - started) / 1000);
   }
 
   sha256(): ReturnType<Digest["sha256"]> {
@@ -277,7 +305,9 @@ export class Member implements EngineEvents {
       applied: ({ error }) => (error === undefined ? waiter.changed() : waiter.failed(error)),
       failed: (error) => waiter.failed(error),
     };
-    this.#proposals.add(id, pending, 0, this.clock.now() + requestTimeoutMillis(this.options));
+    const started = this.clock.now();
+    const deadline = started + requestTimeoutMillis(this.options);
+    this.#proposals.add(id, { waiter: pending, type: "", bytes: 0, started, deadline });
   }
 
   /** etcd's quota gate at the API. A refusal raises the alarm, through the log. */
@@ -299,8 +329,7 @@ export class Member implements EngineEvents {
 
   /** Calls back when the compactions that are under way have dropped their rows. */
   whenCompacted(callback: () => void): void {
-    if (this.#compacting) this.#compactionWaiters.push(callback);
-    else callback();
+    this.#compaction.whenDone(callback);
   }
 
   /** Some watch stream has room again, or a watcher begins in the past. */
@@ -323,15 +352,16 @@ export class Member implements EngineEvents {
 
   committed(entries: readonly Entry[]): void {
     const now = this.clock.now();
+    this.#applyTimer.begin(now);
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]!;
       if (entry.type !== EntryType.Normal) this.#applyMemberChange(entry);
       else if (entry.data.length > 0) this.#applyEntry(entry, now);
     }
-    this.counters.proposalsCommitted += entries.length;
-    this.counters.proposalsApplied += entries.length;
-    this.hub.flush();
-    this.#answer();
+    const applied = this.#applyTimer.end();
+    this.timings.commit.observe((applied - now) / 1000);
+    this.#flushEvents(applied);
+    this.#answer(applied);
     this.onBatchAnswered?.();
     if (this.hub.slowWatcherCount > 0) this.wakeWatchers();
   }
@@ -350,51 +380,64 @@ export class Member implements EngineEvents {
     } else if (!raft.isLeader && this.lessor.isPrimary) this.lessor.demote();
   }
 
+  /** Hands the batch's events to the watchers, and times it when there was one. */
+  #flushEvents(started: number): void {
+    const { hub, timings } = this;
+    const before = hub.eventsTotal;
+    hub.flush();
+    const events = hub.eventsTotal - before;
+    if (events === 0) return;
+    const seconds = (this.clock.now() - started) / 1000;
+    timings.watchEvents.observe(seconds);
+    timings.watchPerEvent.observe(seconds / events);
+  }
+
   #applyEntry(entry: Entry, now: Millis): void {
+    if (!isPut(entry)) this.#applyTimer.separate();
     const { file, offset } = this.log.writer.placeOf(entry.index);
     const atHand: EntryAtHand = { term: entry.term, index: entry.index, data: entry.data, file, offset, now };
     const result = this.#applier.apply(atHand);
     const { changed } = this.applyContext;
     if (changed.length > 0) this.hub.notify(changed);
     this.#count(result);
-    const waiter = this.#proposals.take(result.id);
-    if (waiter !== undefined) this.#answers.push({ waiter, result });
+    const { error } = result;
+    const success = error === undefined || error === errors.compacted;
+    this.#applyTimer.applied(entry, result, success);
+    if (!success) this.slowLog.refused(entry, error, this.clock.now() - now);
+    const pending = this.#proposals.take(result.id);
+    if (pending !== undefined) this.#answers.push({ pending, result });
   }
 
   #applyMemberChange(entry: Entry): void {
     const { id, error } = applyMemberChange(this.raft, this.membership, entry);
-    const waiter = this.#proposals.take(id);
-    if (waiter !== undefined)
-      this.#answers.push({ waiter, result: { id, op: "ConfChange", response: undefined, error } });
+    const pending = this.#proposals.take(id);
+    if (pending !== undefined)
+      this.#answers.push({ pending, result: { id, op: "ConfChange", response: undefined, error } });
   }
 
   /** Events first (hub.flush), then replies: nobody learns a revision from a reply whose events are not queued yet. */
-  #answer(): void {
+  #answer(now: number): void {
     const answers = this.#answers;
-    for (let i = 0; i < answers.length; i++) answers[i]!.waiter.applied(answers[i]!.result);
+    const { requests } = this.timings;
+    for (let i = 0; i < answers.length; i++) {
+      const { pending, result } = answers[i]!;
+      if (pending.type !== "") requests.observe(pending.type, true, (now - pending.started) / 1000);
+      pending.waiter.applied(result);
+    }
     answers.length = 0;
   }
 
   #count(result: Applied): void {
     const { counters } = this;
     switch (result.op) {
-      case "Put":
-        counters.puts++;
-        break;
-      case "DeleteRange":
-        counters.deletes++;
-        break;
-      case "Txn":
-        counters.txns++;
-        break;
       case "Compaction":
-        if (result.error === undefined) this.#startCompaction();
+        if (result.error === undefined) this.#compaction.begin();
         break;
       case "LeaseGrant":
-        counters.leasesGranted++;
+        this.#countLease(result);
         break;
       case "LeaseRevoke":
-        counters.leasesRevoked++;
+        if (result.error === undefined) counters.leasesRevoked++;
         this.leaseKeeper.revoked();
         break;
     }
@@ -403,44 +446,10 @@ export class Member implements EngineEvents {
     }
   }
 
-  #startCompaction(): void {
-    this.counters.compactions++;
-    this.#resumeCompaction();
-  }
-
-  /** Also after a restart that cut a compaction short, and when a pin that held rows back is released. */
-  #resumeCompaction(): void {
-    if (this.#compacting) return;
-    this.#compacting = true;
-    this.clock.endOfTurn(() => this.#compactSlice());
-  }
-
-  /** One bounded bite a turn: puts go on in between. */
-  #compactSlice(): void {
-    if (this.#stopped) return;
-    if (this.store.compactionHeld) {
-      this.clock.after(HELD_RETRY_MILLIS as Millis, () => this.#compactSlice());
-      return;
-    }
-    const started = this.clock.now();
-    const finished = this.store.compactSlice(this.#compactionRows, this.reader);
-    this.#fitCompactionRows(this.clock.now() - started);
-    if (!finished) {
-      this.clock.endOfTurn(() => this.#compactSlice());
-      return;
-    }
-    this.#compacting = false;
-    const waiters = this.#compactionWaiters;
-    this.#compactionWaiters = [];
-    for (const waiter of waiters) waiter();
-    this.#clearNoSpace();
-  }
-
-  /** Slices as long as puts hardly notice, whatever a row costs here and now. */
-  #fitCompactionRows(tookMillis: number): void {
-    const fitting = (this.#compactionRows * COMPACTION_SLICE_MILLIS) / Math.max(tookMillis, 0.01);
-    const bounded = Math.min(fitting, 2 * this.#compactionRows, this.options.compactionBatchLimit);
-    this.#compactionRows = Math.max(COMPACTION_ROWS_MIN, Math.floor(bounded));
+  #countLease({ response }: Applied): void {
+    if (response === undefined || !("ttl" in response)) return;
+    this.counters.leasesGranted++;
+    this.timings.leaseTtl.observe(response.ttl);
   }
 
   /** Room again: the alarm that this member raised goes without anybody's doing. */
@@ -468,10 +477,21 @@ export class Member implements EngineEvents {
   #sweep(): void {
     this.#sweeper = this.clock.after(this.options.heartbeatMillis as Millis, () => {
       if (this.#stopped) return;
-      this.counters.proposalsFailed += this.#proposals.expire(this.clock.now(), errors.timeout);
+      const now = this.clock.now();
+      for (const { type, started } of this.#proposals.expire(now, errors.timeout)) {
+        this.counters.proposalsFailed++;
+        if (type !== "") this.timings.requests.observe(type, false, (now - started) / 1000);
+      }
       if (this.applyContext.alarms.has(AlarmType.NoSpace)) this.#clearNoSpace();
-      if (this.store.compactionPending && !this.store.compactionHeld) this.#resumeCompaction();
+      if (this.store.compactionPending && !this.store.compactionHeld) this.#compaction.resume();
       this.#sweep();
     });
   }
+}
+
+/** First byte of an entry that holds a put as members propose it. */
+const PUT_TAG = 0x22;
+
+function isPut(entry: Entry): boolean {
+  return entry.data[0] === PUT_TAG;
 }

@@ -3,6 +3,7 @@
 
 import { noEntry } from "../apply/applier.ts";
 import type { ApplyContext } from "../apply/context.ts";
+import { OpCounts } from "../apply/op-counts.ts";
 import { type Index, index, type MemberId } from "../base/brand.ts";
 import { utf8ToBytes } from "../base/bytes.ts";
 import { keyFromBytes } from "../base/key.ts";
@@ -20,6 +21,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
+import { type Metrics, silentMetrics } from "../ports/metrics.ts";
 import type { Random } from "../ports/random.ts";
 import { type ConfState, EMPTY_CONF_STATE } from "../raft/message.ts";
 import { WatchHub } from "../watch/hub.ts";
@@ -37,6 +39,8 @@ export type World = {
   readonly digest: Digest;
   readonly random: Random;
   readonly logger: Logger;
+  /** Absent: nobody counts. */
+  readonly metrics?: Metrics;
   /** Takes bbolt's own lock on a database of etcd's; undefined = another process holds it. Absent where that cannot be known. */
   readonly lockDatabase: (path: string) => Promise<{ unlock(): Promise<void> } | undefined>;
   /** Seconds that each flush of the log took. */
@@ -88,6 +92,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     log,
     hub,
     random,
+    metrics: world.metrics ?? silentMetrics,
     onFatal: world.onFatal,
     ...partsOf(state, options, log),
   });
@@ -170,6 +175,7 @@ function partsOf(
     localId: membership.localId,
     quotaBytes: options.quotaBytes,
     changed: newSlotList(),
+    counts: new OpCounts(),
     scratch: newSlotList(),
     entry: noEntry(0),
   };

@@ -14,7 +14,14 @@ const PENDING_BYTES_MAX = 256 << 20;
 /** Their number: what 1,000 connections of 100 streams each can have under way. */
 const PENDING_MAX = 100_000;
 
-type Pending = { readonly waiter: Waiter; readonly bytes: number; readonly deadline: number };
+export type Pending = {
+  readonly waiter: Waiter;
+  /** etcd's name of the request; "" is not timed. */
+  readonly type: string;
+  readonly bytes: number;
+  readonly started: number;
+  readonly deadline: number;
+};
 
 export class Proposals {
   readonly #pending = new Map<bigint, Pending>();
@@ -29,28 +36,28 @@ export class Proposals {
     return this.#pending.size < PENDING_MAX && this.#bytes + bytes <= PENDING_BYTES_MAX;
   }
 
-  add(id: bigint, waiter: Waiter, bytes: number, deadline: number): void {
-    this.#pending.set(id, { waiter, bytes, deadline });
-    this.#bytes += bytes;
+  add(id: bigint, pending: Pending): void {
+    this.#pending.set(id, pending);
+    this.#bytes += pending.bytes;
   }
 
-  /** The waiter of an applied entry; undefined when it was another member's, or is from before this start, or gave up. */
-  take(id: bigint): Waiter | undefined {
+  /** Who waits for an applied entry; undefined when it was another member's, or is from before this start, or gave up. */
+  take(id: bigint): Pending | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
     this.#pending.delete(id);
     this.#bytes -= pending.bytes;
-    return pending.waiter;
+    return pending;
   }
 
-  /** Deadlines ascend with the ids, because every request has the same time: the oldest are in front. Returns how many gave up. */
-  expire(now: number, error: EtcdError): number {
-    let expired = 0;
+  /** Deadlines ascend with the ids, because every request has the same time: the oldest are in front. Returns those that gave up. */
+  expire(now: number, error: EtcdError): readonly Pending[] {
+    const expired: Pending[] = [];
     for (const [id, pending] of this.#pending) {
       if (pending.deadline > now) break;
       this.take(id);
       pending.waiter.failed(error);
-      expired++;
+      expired.push(pending);
     }
     return expired;
   }

@@ -58,3 +58,12 @@ export class RequestIds {
     return this.#next as RequestId;
   }
 }
+
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(RequestField).map(([name, field]) => [field, name]),
+);
+
+/** etcd's name of a request in metrics and logs. */
+export function requestName(field: RequestField): string {
+  return NAMES.get(field) ?? "Unknown";
+}

@@ -104,6 +104,11 @@ export class Store implements ReadView {
     return this.#compactor.holds > 0;
   }
 
+  /** Those who read on over several turns: pinned revisions, and walks that compaction waits for. */
+  get readers(): number {
+    return this.#compactor.pins.size + this.#compactor.holds;
+  }
+
   /** Keeps what is visible at `at` readable until released, however far compaction goes. */
   pin(at: Revision): Pin {
     assert(at >= this.#compactor.compacted, "a pinned revision is not compacted yet");

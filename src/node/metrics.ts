@@ -47,13 +47,13 @@ class HistogramCell implements Histogram {
     this.bounds = bounds;
     this.counts = new Float64Array(bounds.length + 1);
   }
-  observe(value: number): void {
+  observe(value: number, times = 1): void {
     const bounds = this.bounds;
     const length = bounds.length;
     let i = 0;
     while (i < length && value > bounds[i]!) i++;
-    this.counts[i]!++;
-    this.sum += value;
+    this.counts[i]! += times;
+    this.sum += value * times;
   }
 }
 

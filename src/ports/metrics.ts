@@ -9,8 +9,8 @@ export interface Gauge {
 }
 
 export interface Histogram {
-  /** In the unit of the metric's name (seconds, milliseconds). */
-  observe(value: number): void;
+  /** In the unit of the metric's name (seconds, milliseconds). `times`: that many observations of this value, one by default. */
+  observe(value: number, times?: number): void;
 }
 
 export interface Metrics {
@@ -40,3 +40,13 @@ export function exponentialBuckets(start: number, factor: number, count: number)
   for (let i = 0, bound = start; i < count; i++, bound *= factor) bounds.push(bound);
   return bounds;
 }
+
+const silentCell = { add(): void {}, set(): void {}, observe(): void {} };
+
+/** For tests and simulations, where nobody asks. */
+export const silentMetrics: Metrics = {
+  counter: () => silentCell,
+  gauge: () => silentCell,
+  observed() {},
+  histogram: () => silentCell,
+};

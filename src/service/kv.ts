@@ -7,6 +7,7 @@ import { hasRevisionFilters, isDefaultOrdering } from "../apply/range.ts";
 import { isReadOnlyTxn, isSerializableTxn, readTxn } from "../apply/txn.ts";
 import { copyBytes } from "../base/bytes.ts";
 import { type EtcdError, errors, isEtcdError } from "../base/errors.ts";
+import { describeRange, describeTxn } from "../member/describe-request.ts";
 import type { Member, ReadWaiter, Waiter } from "../member/member.ts";
 import { RequestField } from "../member/request.ts";
 import { DecodeError, requestDecodeError } from "../wire/decode-error.ts";
@@ -30,7 +31,7 @@ import {
 import type { ServerCall, UnaryMethod } from "./call.ts";
 import { checkDelete, checkPut, checkRange, checkTxn } from "./check-request.ts";
 import { type Headers, revisionOf } from "./headers.ts";
-import { answerRange } from "./range-reply.ts";
+import { answerRange, answerWaitedRange } from "./range-reply.ts";
 import { answerRangeStream } from "./range-stream.ts";
 
 export class KvService {
@@ -138,8 +139,16 @@ export class KvService {
   }
 
   #readTxn(call: ServerCall, message: Uint8Array): void {
+    const { clock, timings, slowLog } = this.#member;
+    const started = clock.now();
     const answer = (request: TxnRequest): void => {
       const response = readTxn(this.#member.applyContext, request);
+      const millis = clock.now() - started;
+      timings.requests.observe("ReadonlyTxn", !isEtcdError(response), millis / 1000);
+      if (millis > slowLog.warningMillis) {
+        const error = isEtcdError(response) ? response : undefined;
+        slowLog.slowRead("txn", millis, describeTxn(request), "", error);
+      }
       if (isEtcdError(response)) {
         call.fail(response);
         return;
@@ -267,19 +276,27 @@ class RangeWaiter implements ReadWaiter {
   readonly #headers: Headers;
   readonly #call: ServerCall;
   readonly #request: RangeRequest;
+  readonly #started: number;
 
   constructor(member: Member, headers: Headers, call: ServerCall, request: RangeRequest) {
     this.#member = member;
     this.#headers = headers;
     this.#call = call;
     this.#request = request;
+    this.#started = member.clock.now();
   }
 
   ready(): void {
-    answerRange(this.#member, this.#headers, this.#call, this.#request);
+    const reply = { member: this.#member, headers: this.#headers, call: this.#call, request: this.#request };
+    answerWaitedRange(reply, this.#started);
   }
 
   failed(error: EtcdError): void {
+    const { clock, timings, slowLog } = this.#member;
+    const millis = clock.now() - this.#started;
+    timings.requests.observe("Range", false, millis / 1000);
+    if (millis > slowLog.warningMillis)
+      slowLog.slowRead("range", millis, describeRange(this.#request), "", error);
     this.#call.fail(error);
   }
 }

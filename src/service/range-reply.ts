@@ -5,6 +5,7 @@ import { formOf, isPlainRange, pickRows, readRevision } from "../apply/range.ts"
 import { allocate } from "../base/bytes.ts";
 import { isEtcdError } from "../base/errors.ts";
 import { isSingleKey } from "../base/key.ts";
+import { describeRange } from "../member/describe-request.ts";
 import type { Member } from "../member/member.ts";
 import { NO_SLOT, type Slot, type SlotList } from "../mvcc/contract.ts";
 import { keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
@@ -30,21 +31,53 @@ let waitingBytes = 0;
 
 /** Answers a range from the current state. The request's bytes are copied when they are needed beyond this turn. */
 export function answerRange(member: Member, headers: Headers, call: ServerCall, request: RangeRequest): void {
+  const { rangeTimer } = member;
+  const single = isSingleKey(request.rangeEnd);
+  const started = rangeTimer.begin(single);
+  const success = tryRange(member, headers, call, request);
+  if (rangeTimer.streamed) rangeTimer.streamed = false;
+  else warnIfSlow(member, request, rangeTimer.end(started, single, success));
+}
+
+/** A read that waited first: `started` is the time at which it came in. */
+export function answerWaitedRange(reply: Omit<Reply, "at">, started: number): void {
+  const { member, headers, call, request } = reply;
+  const { clock, rangeTimer, timings } = member;
+  const began = clock.now();
+  const success = tryRange(member, headers, call, request);
+  const streamed = rangeTimer.streamed;
+  rangeTimer.streamed = false;
+  const now = clock.now();
+  if (!streamed) timings.ranges.observe("Range", success, (now - began) / 1000);
+  timings.requests.observe("Range", success, (now - started) / 1000);
+  warnIfSlow(member, request, now - started);
+}
+
+function warnIfSlow(member: Member, request: RangeRequest, millis: number): void {
+  const { slowLog, rangeTimer } = member;
+  if (millis <= slowLog.warningMillis) return;
+  const response = `range_response_count:${rangeTimer.rows} size:${rangeTimer.bytes}`;
+  slowLog.slowRead("range", millis, describeRange(request), response);
+}
+
+/** False when the revision cannot be read. */
+function tryRange(member: Member, headers: Headers, call: ServerCall, request: RangeRequest): boolean {
   const { store } = member;
   const at = readRevision(store, request.revision, store.currentRevision);
   if (isEtcdError(at)) {
     call.fail(at);
-    return;
+    return false;
   }
-  member.counters.ranges++;
+  member.applyContext.counts.ranges++;
   const reply: Reply = { member, headers, call, request, at };
   scratch.length = 0;
   if (isPlainRange(request) && !request.countOnly) {
     answerPlain(reply);
-    return;
+    return true;
   }
   const { more, count } = pickRows(store, member.reader, request, at, scratch);
   sendPicked(reply, more, count);
+  return true;
 }
 
 function answerPlain(reply: Reply): void {
@@ -80,6 +113,8 @@ function sendPicked(reply: Reply, more: boolean, count: number): void {
     streamRange(reply);
     return;
   }
+  member.rangeTimer.rows = scratch.length;
+  member.rangeTimer.bytes = total;
   const out = allocate(total);
   let at = headers.write(revision, out, 0);
   for (let i = 0; i < scratch.length; i++) {

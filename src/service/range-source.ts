@@ -30,6 +30,7 @@ export function streamRange(reply: Reply): void {
   const end = copyBytes(request.rangeEnd);
   const { store } = member;
   const pin = store.pin(at);
+  member.rangeTimer.streamed = true;
   const limit = request.limit > 0 ? request.limit : Number.MAX_SAFE_INTEGER;
   const shape: Shape = { form: formOf(request), limit };
   const revision = store.currentRevision;
@@ -38,6 +39,7 @@ export function streamRange(reply: Reply): void {
   const measure = new Measure(member, store.cursor(key, end, at), shape, counted);
   const step = (): void => {
     if (call.done) {
+      member.rangeTimer.streamedFor(measure.busyMillis);
       pin.release();
       return;
     }
@@ -65,6 +67,7 @@ class Measure {
   #walked = 0;
   rows = 0;
   rowBytes = 0;
+  busyMillis = 0;
 
   constructor(member: Member, cursor: RangeCursor, shape: Shape, counted: number | undefined) {
     this.#member = member;
@@ -83,6 +86,14 @@ class Measure {
 
   /** One bite; true when everything is known. */
   step(): boolean {
+    const { clock } = this.#member;
+    const started = clock.now();
+    const done = this.#step();
+    this.busyMillis += clock.now() - started;
+    return done;
+  }
+
+  #step(): boolean {
     const { form, limit } = this.#shape;
     const { store } = this.#member;
     scratch.length = 0;
@@ -107,6 +118,7 @@ class ListSource implements MessageSource {
   readonly #rowsPerPiece: number;
   #rowsLeft: number;
   #stage: "header" | "rows" | "tail" = "header";
+  #busyMillis: number;
 
   constructor(
     member: Member,
@@ -125,6 +137,7 @@ class ListSource implements MessageSource {
     this.#revision = revision;
     this.#pin = pin;
     this.#rowsLeft = measured.rows;
+    this.#busyMillis = measured.busyMillis;
     const average = Math.max(1, measured.rowBytes / Math.max(1, measured.rows));
     this.#rowsPerPiece = Math.max(1, Math.min(ROWS_PER_BITE, Math.floor(PIECE_BYTES_MAX / average)));
     this.totalBytes =
@@ -132,6 +145,14 @@ class ListSource implements MessageSource {
   }
 
   next(): Uint8Array | EtcdError | undefined {
+    const { clock } = this.#member;
+    const started = clock.now();
+    const piece = this.#next();
+    this.#busyMillis += clock.now() - started;
+    return piece;
+  }
+
+  #next(): Uint8Array | EtcdError {
     if (this.#stage === "header") {
       this.#stage = this.#rowsLeft > 0 ? "rows" : "tail";
       const out = allocate(this.#headers.size(this.#revision));
@@ -146,6 +167,7 @@ class ListSource implements MessageSource {
   }
 
   release(): void {
+    this.#member.rangeTimer.streamedFor(this.#busyMillis);
     this.#pin.release();
   }
 

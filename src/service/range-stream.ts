@@ -34,7 +34,7 @@ export function answerRangeStream(
     call.fail(at);
     return;
   }
-  member.counters.ranges++;
+  member.applyContext.counts.ranges++;
   if (request.countOnly) {
     scratch.length = 0;
     const { count } = pickRows(store, member.reader, request, at, scratch);

@@ -2,13 +2,13 @@
 // etcd's that no etcd runs on; Cairn's own never need it.
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { humanBytes } from "../base/human-bytes.ts";
 import { ExitError, type Invocation } from "../cli/command.ts";
 import { formatDuration } from "../cli/duration.ts";
 import { consoleLog } from "./console-log.ts";
 import { copyBuckets } from "./copy-buckets.ts";
 import { openDatabase, replaceDatabase, withDatabase } from "./database.ts";
 import { ExitCode, fileCall } from "./exit.ts";
-import { humanBytes } from "./humanize.ts";
 
 const CALLER = "utl/defrag.ts";
 

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { concatBytes, latin1ToBytes, utf8ToBytes } from "../base/bytes.ts";
+import { humanBytes } from "../base/human-bytes.ts";
 import { bucketOfRows, type Row } from "../bbolt/rows.ts";
 import { BoltWriter } from "../bbolt/writer.ts";
 import type { BackendTables } from "../etcdfile/backend.ts";
@@ -18,7 +19,6 @@ import { walName } from "../etcdfile/wal-reader.ts";
 import { tryLockDatabase } from "../node/database-lock.ts";
 import { nodeDisk } from "../node/disk.ts";
 import { encodeKeyValue } from "../wire/generated/mvccpb.ts";
-import { humanBytes } from "./humanize.ts";
 import { runEtcdutl } from "./main.ts";
 
 let directory = "";

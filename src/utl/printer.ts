@@ -1,9 +1,9 @@
 // What etcdutl prints of a snapshot's status and of a hash, in each of its formats.
 
 import { formatBigJson } from "../base/big-json.ts";
+import { humanBytes } from "../base/human-bytes.ts";
 import { ExitError, type Output } from "../cli/command.ts";
 import { ExitCode } from "./exit.ts";
-import { humanBytes } from "./humanize.ts";
 import { renderTable } from "./table.ts";
 
 export type SnapshotStatus = {
