@@ -4,12 +4,8 @@ import { SERVER_VERSION } from "../base/version.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { Member } from "../member/member.ts";
 import type { MetricsRegistry } from "../node/metrics.ts";
-import { type Counter, exponentialBuckets, type Histogram, type Metrics } from "../ports/metrics.ts";
+import type { Counter, Metrics } from "../ports/metrics.ts";
 import { registerCluster } from "./cluster-metrics.ts";
-
-export function flushHistogram(metrics: Metrics): Histogram {
-  return metrics.histogram("etcd_disk_wal_fsync_duration_seconds", "", exponentialBuckets(0.001, 2, 14));
-}
 
 export function registerMember(metrics: MetricsRegistry, member: Member): void {
   const gauge = (name: string, read: () => number): void => metrics.observed("gauge", name, "", read);
@@ -60,7 +56,7 @@ function registerStore(member: Member, gauge: Observe, counter: Observe): void {
   gauge("etcd_mvcc_db_total_size_in_use_in_bytes", () => store.liveBytes);
   gauge("etcd_mvcc_db_open_read_transactions", () => store.readers);
   gauge("etcd_disk_defrag_inflight", () => (counters.reclaims > 0 ? 1 : 0));
-  gauge("etcd_disk_wal_write_bytes_total", () => member.log.appendedBytes);
+  gauge("etcd_disk_wal_write_bytes_total", () => member.log.writer.appendedBytes);
   gauge("etcd_debugging_mvcc_keys_total", () => store.keysAlive);
   gauge("etcd_debugging_mvcc_current_revision", () => store.currentRevision);
   gauge("etcd_debugging_mvcc_compact_revision", () => store.compactedRevision);

@@ -32,7 +32,7 @@ import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
 import { MESSAGE_OVERHEAD_BYTES } from "../service/watch.ts";
 import { healthSource } from "./health-source.ts";
-import { clientRequestCells, flushHistogram, registerMember, registerTransport } from "./member-metrics.ts";
+import { clientRequestCells, registerMember, registerTransport } from "./member-metrics.ts";
 import { memberOptions } from "./member-options.ts";
 import { plainBridge } from "./plain-bridge.ts";
 
@@ -68,8 +68,7 @@ export async function startServer(
   metrics.declare(ETCD_METRICS);
   registerFeatureMetrics(metrics, config.featureGates);
   const processMetrics = registerProcessMetrics(metrics);
-  const fsync = flushHistogram(metrics);
-  const here = world(config, logger, metrics, (seconds) => fsync.observe(seconds));
+  const here = world(config, logger, metrics);
   await checkFirstStart(config, logger, here);
   const tls = await clientTlsContext(config, logger).catch((error: unknown) => {
     throw new StartError("failed to start etcd", { error: textOf(error) });
@@ -190,12 +189,7 @@ async function openEdge(
   return { grpc, listeners, close };
 }
 
-function world(
-  config: Config,
-  logger: NodeLogger,
-  metrics: MetricsRegistry,
-  onFlushed: (seconds: number) => void,
-): World {
+function world(config: Config, logger: NodeLogger, metrics: MetricsRegistry): World {
   return {
     disk: nodeDisk({ flushes: !config.unsafeNoFsync }),
     clock: nodeClock(),
@@ -204,7 +198,6 @@ function world(
     logger: logger.named("member/member.ts"),
     metrics,
     lockDatabase: async (path) => tryLockDatabase(path, "shared"),
-    onFlushed,
     onFatal: (error) => {
       logger.write("fatal", "the log can no longer be trusted; ending the process", { error: error.message });
       logger.flushSync();

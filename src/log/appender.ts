@@ -84,6 +84,7 @@ export class Appender implements LogWriter {
   #flushMillis = 0;
   #stagedBytes = 0;
   #appendedBytes = 0;
+  writtenMillis = 0;
 
   /** Goes on writing `file` at its dataEnd. */
   constructor(
@@ -182,6 +183,7 @@ export class Appender implements LogWriter {
     const parts = this.#issue();
     if (parts.length === 0 && !this.#flushing) return;
     try {
+      this.writtenMillis = 0;
       for (const part of this.#inFlight) this.#writeSync(part);
       for (const part of parts) this.#writeSync(part);
     } catch (error) {
@@ -194,7 +196,9 @@ export class Appender implements LogWriter {
   }
 
   #writeSync(part: Part): void {
+    const started = this.#options.clock.now();
     part.file.disk.writeSync(this.#chunksOf(part), part.from);
+    this.writtenMillis += this.#options.clock.now() - started;
     part.file.disk.syncSync();
   }
 
@@ -216,10 +220,14 @@ export class Appender implements LogWriter {
     try {
       // Never calls back before flush() has returned, even with nothing to do.
       if (parts.length === 0) await Promise.resolve();
+      let writtenMillis = 0;
       for (const part of parts) {
+        const began = this.#options.clock.now();
         await this.#write(part);
+        writtenMillis += this.#options.clock.now() - began;
         await part.file.disk.sync();
       }
+      this.writtenMillis = writtenMillis;
     } catch (error) {
       this.#fail(error);
       return;

@@ -38,6 +38,10 @@ export interface LogWriter {
   /** Writes and flushes what is staged; one such flush at a time. `done` runs when the bytes are safe. */
   flush(done: () => void): void;
   readonly flushing: boolean;
+  /** Bytes of records appended since the start. */
+  readonly appendedBytes: number;
+  /** How long the writes of the newest flush took, without the waiting for the device. */
+  readonly writtenMillis: number;
   /** True when the recent flushes were fast enough that flushSync beats a hop through the thread pool. */
   readonly prefersSync: boolean;
 }

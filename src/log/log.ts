@@ -228,11 +228,6 @@ export class Log {
     void spares.prepare();
   }
 
-  /** Bytes of records appended since the start. */
-  get appendedBytes(): number {
-    return this.#running?.appender.appendedBytes ?? 0;
-  }
-
   /** True when enough was written since the last checkpoint. The member asks now and then, and calls checkpoint(). */
   get checkpointDue(): boolean {
     return this.#mayWork && this.#run.checkpointer.due;

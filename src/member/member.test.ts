@@ -59,7 +59,6 @@ async function withMember(
     random: nodeRandom(),
     logger: silentLogger,
     lockDatabase: async () => ({ unlock: async () => {} }),
-    onFlushed: () => {},
     onFatal: (error) => {
       throw error;
     },

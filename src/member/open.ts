@@ -43,8 +43,6 @@ export type World = {
   readonly metrics?: Metrics;
   /** Takes bbolt's own lock on a database of etcd's; undefined = another process holds it. Absent where that cannot be known. */
   readonly lockDatabase: (path: string) => Promise<{ unlock(): Promise<void> } | undefined>;
-  /** Seconds that each flush of the log took. */
-  readonly onFlushed: (seconds: number) => void;
   /** The process must end: going on would risk what was promised. */
   readonly onFatal: (error: Error) => void;
 };
@@ -199,7 +197,7 @@ function newEngine(member: Member, state: RecoveredState, options: MemberOptions
       electionTicks: Math.floor(options.electionMillis / options.heartbeatMillis),
       preVote: options.preVote,
       requestTimeoutMillis: requestTimeoutMillis(options),
-      onFlushed: world.onFlushed,
+      onFlushed: (millis, writtenMillis) => member.timings.flushed(millis, writtenMillis),
     },
     member,
   );

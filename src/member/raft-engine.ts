@@ -34,8 +34,8 @@ export type RaftEngineOptions = {
   readonly preVote: boolean;
   /** After so long a read that nobody could vouch for is refused. */
   readonly requestTimeoutMillis: number;
-  /** Seconds that a flush took, for the metrics. */
-  readonly onFlushed: (seconds: number) => void;
+  /** Milliseconds that a flush took in all, and those of its writes, for the metrics. */
+  readonly onFlushed: (millis: number, writtenMillis: number) => void;
 };
 
 /** As etcd passes raft's own text on. */
@@ -233,7 +233,7 @@ export class RaftEngine implements Engine {
         }
         const started = clock.now();
         writer.flushSync();
-        this.#options.onFlushed((clock.now() - started) / 1000);
+        this.#options.onFlushed(clock.now() - started, writer.writtenMillis);
       }
       this.#node.advance();
     }
@@ -253,7 +253,7 @@ export class RaftEngine implements Engine {
     writer.flush(() => {
       this.#flushing = false;
       if (this.#stopped) return;
-      this.#options.onFlushed((clock.now() - started) / 1000);
+      this.#options.onFlushed(clock.now() - started, writer.writtenMillis);
       this.#node.advance();
       this.#work();
     });

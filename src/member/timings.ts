@@ -37,6 +37,8 @@ export class Timings {
   readonly requests: OutcomeHistograms;
   /** A batch of committed entries becoming the store's state: the log is the database, there is no second commit. */
   readonly commit: Histogram;
+  readonly #walWrite: Histogram;
+  readonly #walFsync: Histogram;
   readonly checkpoint: Histogram;
   readonly reclaim: Histogram;
   readonly snapshot: Histogram;
@@ -71,6 +73,8 @@ export class Timings {
       }),
     );
     this.commit = disk("etcd_disk_backend_commit_duration_seconds");
+    this.#walWrite = disk("etcd_disk_wal_write_duration_seconds");
+    this.#walFsync = disk("etcd_disk_wal_fsync_duration_seconds");
     this.checkpoint = disk("etcd_debugging_snap_save_total_duration_seconds");
     this.reclaim = metrics.histogram(
       "etcd_disk_backend_defrag_duration_seconds",
@@ -99,5 +103,10 @@ export class Timings {
     this.watchPerEvent = loop("watch_stream_duration_per_event");
     this.watchControl = loop("control_stream_duration");
     this.watchProgress = loop("progress_duration");
+  }
+  /** A flush of the log, and what of it went by with writing. */
+  flushed(millis: number, writtenMillis: number): void {
+    this.#walWrite.observe(writtenMillis / 1000);
+    this.#walFsync.observe(Math.max(0, millis - writtenMillis) / 1000);
   }
 }
