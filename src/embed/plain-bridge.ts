@@ -6,8 +6,21 @@ import { TLSSocket } from "node:tls";
 import type { PlainHandler, PlainRequest } from "../grpc/plain-request.ts";
 import type { RequestHandler } from "../http/handler.ts";
 
+/** etcd serves its HTTP mux over HTTP/2 on TLS only; on plain connections HTTP/2 is gRPC's alone. */
+const REFUSAL_HEADERS: readonly (readonly [string, string])[] = [
+  ["content-type", "text/plain; charset=utf-8"],
+];
+
 export function plainBridge(handler: RequestHandler): PlainHandler {
   return (plain) => {
+    if (!plain.peer.secure) {
+      plain.respond(
+        415,
+        REFUSAL_HEADERS,
+        `invalid gRPC request content-type ${JSON.stringify(plain.header("content-type") ?? "")}\n`,
+      );
+      return;
+    }
     const request = incomingMessage(plain);
     handler(request, capturedResponse(request, plain));
   };

@@ -154,6 +154,7 @@ async function openEdge(
     // Where etcd's TLS port is shared with the HTTP mux, Go's HTTP/2 server answers, which counts no pings.
     enforcePingsOverTls: apart,
     onPlainRequest: apart ? undefined : plainBridge(clientHandler),
+    plainRequestsWithoutTls: true,
   });
   member.onBatchAnswered = () => grpc.flush();
   const listeners: Listener[] = [];

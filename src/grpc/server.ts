@@ -45,7 +45,7 @@ export type GrpcServerOptions = {
   readonly keepaliveTimeoutMs: number;
   /** Requests that are not gRPC, on TLS connections. Undefined: they get 415, as on plain ones. */
   readonly onPlainRequest: PlainHandler | undefined;
-  /** Gives plain-text connections to onPlainRequest too (not as etcd; for conformance tests). */
+  /** Gives requests on plain-text connections to onPlainRequest too: who answers them there decides. */
   readonly plainRequestsWithoutTls?: boolean;
   /** Called at each call's end, with its code: for histograms. Undefined costs nothing. */
   readonly onHandled?: (call: GrpcCall, code: Code) => void;
