@@ -169,6 +169,16 @@ test("core waits for nothing, draws no lots, knows no time and prints nothing", 
   none(wrong);
 });
 
+test("what only Linux has is asked for in src/node alone", () => {
+  const wrong = product
+    .filter(
+      ({ path, text }) =>
+        folderOf(path) !== "node" && /"\/(proc|sys|dev)\//.test(text.replace('"/dev/null"', "")),
+    )
+    .map(({ path }) => `${path}: ask src/node for it, which knows what to do elsewhere`);
+  none(wrong);
+});
+
 test("every file says at its head what it is", () => {
   const wrong: string[] = [];
   for (const { path, text } of files) {

@@ -1,7 +1,6 @@
 // etcd's guess of the address to advertise: when it listens on 0.0.0.0 and advertises the default localhost, it advertises the
 // machine's address on the default route instead; and a name alone renames the default member. Called by src/config/parse.
-import { readFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
+import type { DefaultHost } from "../node/default-route.ts";
 import type { Fields } from "../ports/logger.ts";
 import type { FlagValues } from "./flag-values.ts";
 import { type EndpointUrl, parseUrls } from "./urls.ts";
@@ -9,8 +8,6 @@ import { type EndpointUrl, parseUrls } from "./urls.ts";
 const DEFAULT_PEER_URL = "http://localhost:2380";
 const DEFAULT_CLIENT_URL = "http://localhost:2379";
 const DEFAULT_CLUSTER = `default=${DEFAULT_PEER_URL}`;
-
-export type DefaultHost = { readonly host: string } | { readonly problem: string };
 
 /** Answers the line to log, if any. */
 export function applyDefaultHost(
@@ -52,20 +49,4 @@ function advertise(
   if (!urls.ok) return false;
   values.put(name, urls.value);
   return true;
-}
-
-/** The first address of the interface that /proc/net/route names for the default route. */
-export function findDefaultHost(): DefaultHost {
-  let routes: string;
-  try {
-    routes = readFileSync("/proc/net/route", "latin1");
-  } catch {
-    return { problem: "default host not supported on this platform" };
-  }
-  const row = routes.split("\n").find((line) => line.split("\t")[1] === "00000000");
-  const device = row?.split("\t")[0];
-  if (device === undefined) return { problem: "could not find default route" };
-  const addresses = networkInterfaces()[device] ?? [];
-  const address = addresses.find((one) => one.family === "IPv4") ?? addresses[0];
-  return address === undefined ? { problem: "could not find default interface" } : { host: address.address };
 }

@@ -1,8 +1,8 @@
 // The configuration of this very process: prints, logs and ends it where src/config/parse says so. Called by main.ts, first thing.
 import { readFileSync } from "node:fs";
+import { findDefaultHost } from "../node/default-route.ts";
 import { createLogger, DEFAULT_LOGGING, type LoggingOptions, type NodeLogger } from "../node/logger.ts";
 import type { Config } from "./config.ts";
-import { findDefaultHost } from "./default-host.ts";
 import { goFileError } from "./go-file-error.ts";
 import { quote } from "./go-values.ts";
 import { type LogLine, parseConfig, type Sources } from "./parse.ts";

@@ -2,8 +2,8 @@
 // users of the package; bin/etcd goes through main.ts, which may end the process where this throws. It never prints; it logs
 // where --log-outputs says.
 import { readFileSync } from "node:fs";
-import { findDefaultHost } from "../config/default-host.ts";
 import { parseConfig } from "../config/parse.ts";
+import { findDefaultHost } from "../node/default-route.ts";
 import { createLogger } from "../node/logger.ts";
 import { type Server, StartError, startServer } from "./server.ts";
 
