@@ -37,7 +37,7 @@ export type CheckpointerOptions = {
   readonly appendedBytes: () => number;
   /** Entries kept below the applied one, for followers that lag (etcd's --snapshot-catchup-entries), and their bytes. */
   readonly catchUpEntries: number;
-  readonly catchUpBytesMax: number;
+  readonly catchUpBytesMax: () => number;
 };
 
 /** A snapshot from the leader: it replaces the log up to its index. */
@@ -95,7 +95,7 @@ export class Checkpointer {
       throw error;
     }
     if (snapshot !== undefined) table.reset(snapshot.index, snapshot.term);
-    else this.#compactTable(input.appliedIndex);
+    else table.compactTo(this.startFor(input.appliedIndex));
     const drop = files.files.filter((file) => unneeded.includes(file) && !this.#needed(file));
     await this.#options.flushed();
     await writeManifest(disk, directory, this.#manifest(input, number, drop), digest);
@@ -112,16 +112,20 @@ export class Checkpointer {
     return !file.sealed || (file.kind === "segment" && file.number >= this.#replayFrom().file.number);
   }
 
-  /** Keeps at most the entries that etcd keeps for slow followers, and at most so many bytes of them. */
-  #compactTable(appliedIndex: number): void {
+  /**
+   * The entry behind which a checkpoint at `appliedIndex` keeps the log: at most the entries that etcd keeps for slow followers, and at
+   * most so many bytes of them.
+   */
+  startFor(appliedIndex: number): number {
     const { table, catchUpEntries, catchUpBytesMax } = this.#options;
-    let start = Math.max(table.startIndex, appliedIndex - catchUpEntries);
+    const lowest = Math.max(table.startIndex, appliedIndex - catchUpEntries);
+    const bytesMax = catchUpBytesMax();
     let bytes = 0;
-    for (let index = appliedIndex; index > start; index--) {
+    for (let index = appliedIndex; index > lowest; index--) {
       bytes += table.lengthOf(index);
-      if (bytes > catchUpBytesMax) start = index;
+      if (bytes > bytesMax) return index;
     }
-    table.compactTo(start);
+    return lowest;
   }
 
   /** Where the first retained entry stands; without one, where the next will. */

@@ -10,7 +10,8 @@ import type { Clock } from "../ports/clock.ts";
 import { silentLogger } from "../ports/logger.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { dice, entryFor, LogModel } from "../sim/log-model.ts";
-import { LOG_LIMITS, type Log, type LogLimits, openLog } from "./log.ts";
+import { LOG_LIMITS, type LogLimits } from "./disk-budget.ts";
+import { type Log, openLog } from "./log.ts";
 
 const directory = "/data/member/cairn";
 const identity = { memberId: memberId(11n), clusterId: clusterId(22n) };

@@ -9,7 +9,8 @@ import { nodeDigest } from "../node/digest.ts";
 import { silentLogger } from "../ports/logger.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { dice, entryFor, LogModel } from "../sim/log-model.ts";
-import { LOG_LIMITS, type Log, openLog } from "./log.ts";
+import { LOG_LIMITS } from "./disk-budget.ts";
+import { type Log, openLog } from "./log.ts";
 
 const directory = "/data";
 const identity = { memberId: memberId(11n), clusterId: clusterId(22n) };

@@ -12,7 +12,8 @@ import { nodeDigest } from "../node/digest.ts";
 import { nodeDisk } from "../node/disk.ts";
 import { silentLogger } from "../ports/logger.ts";
 import { dice, LogModel } from "../sim/log-model.ts";
-import { LOG_LIMITS, openLog } from "./log.ts";
+import { LOG_LIMITS } from "./disk-budget.ts";
+import { openLog } from "./log.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? Date.now() % 100_000);
 const limits = {

@@ -11,7 +11,8 @@ import { nodeDigest } from "../node/digest.ts";
 import { nodeDisk } from "../node/disk.ts";
 import { silentLogger } from "../ports/logger.ts";
 import type { Entry } from "./contract.ts";
-import { LOG_LIMITS, type Log, openLog } from "./log.ts";
+import { LOG_LIMITS } from "./disk-budget.ts";
+import { type Log, openLog } from "./log.ts";
 
 const identity = { memberId: memberId(0x8e9e05c52164694dn), clusterId: clusterId(0xcdf818194e3a8c32n) };
 const directories: string[] = [];

@@ -22,43 +22,21 @@ import type {
   ReclaimStore,
 } from "./contract.ts";
 import { describeLog } from "./describe.ts";
+import { type DiskBudget, diskBudget, type LogLimits } from "./disk-budget.ts";
 import type { EntryTable } from "./entry-table.ts";
 import { errorText, isDiskErrorCode } from "./errors.ts";
 import { FileSet } from "./file-set.ts";
 import { FlushMark } from "./flush-mark.ts";
 import { readImageChunks } from "./image.ts";
+import { JobQueue } from "./job-queue.ts";
 import type { LogFile } from "./log-file.ts";
 import { asOpenError, lockDirectory } from "./open-error.ts";
 import { RaftView } from "./raft-view.ts";
-import { chooseVictims, copyLive, type ReclaimOptions } from "./reclaim.ts";
+import { chooseVictims, copyLive, type ReclaimOptions, sharesOf } from "./reclaim.ts";
 import { type Recovered, recover } from "./recover.ts";
 import { RunWriter } from "./run.ts";
 import { Space } from "./space.ts";
 import { SpareSegments } from "./spare-segments.ts";
-
-/** Segment sizes, cache and reserve: named, so that tests make them small. */
-export type LogLimits = {
-  readonly segmentBytesFirst: number;
-  readonly segmentBytesMax: number;
-  readonly cacheBytesMax: number;
-  /** Given back when the device is full, so that what is in flight can finish. */
-  readonly reserveBytes: number;
-  /** Entries (etcd's --snapshot-catchup-entries) and their bytes kept for followers that lag behind. */
-  readonly catchUpEntries: number;
-  readonly catchUpBytesMax: number;
-  /** Dead bytes that are not worth a reclaim. */
-  readonly reclaimSlackBytes: number;
-};
-
-export const LOG_LIMITS: LogLimits = {
-  segmentBytesFirst: 4 << 20,
-  segmentBytesMax: 64 << 20,
-  cacheBytesMax: 32 << 20,
-  reserveBytes: 32 << 20,
-  catchUpEntries: 5_000,
-  catchUpBytesMax: 64 << 20,
-  reclaimSlackBytes: 16 << 20,
-};
 
 export type LogOptions = {
   /** <data-dir>/member/cairn */
@@ -88,8 +66,6 @@ export type EntryVisitor = (
 
 /** Entries replayed before other work goes first. */
 const REPLAY_SLICE_ENTRIES = 4096;
-/** After a background job found no room. */
-const FULL_PAUSE_MILLIS = 10_000;
 
 export async function openLog(options: LogOptions): Promise<Log> {
   const { directory, disk, digest } = options;
@@ -121,10 +97,8 @@ export class Log {
   readonly #files: FileSet;
   #nextFile: number;
   #running: Running | undefined;
-  /** The end of the queue of background jobs: one at a time. */
-  #job: Promise<void> = Promise.resolve();
-  #jobs = 0;
-  #pausedUntil = 0;
+  readonly #jobs: JobQueue;
+  #budget: DiskBudget;
   #failure: Error | undefined;
   #spareFailure: unknown;
   #onFailure: ((error: Error) => void) | undefined;
@@ -133,12 +107,15 @@ export class Log {
     this.#options = options;
     this.#lock = lock;
     this.#recovered = recovered;
+    this.#jobs = new JobQueue(options);
     this.#cache = new BlockCache(options.digest, options.limits.cacheBytesMax);
     this.#files = new FileSet(options.disk, this.#cache, options.logger);
     this.#table = recovered.table;
     this.#nextFile = recovered.nextFile;
     for (const file of recovered.files) this.#files.add(file);
     if (recovered.active !== undefined) this.#files.add(recovered.active);
+    const recoveredBytes = recovered.files.reduce((sum, file) => sum + file.diskBytes, 0);
+    this.#budget = diskBudget(options.limits, recoveredBytes / 2);
     this.raft = new RaftView(this.#table, this.#cache);
   }
 
@@ -230,29 +207,28 @@ export class Log {
 
   /** True when enough was written since the last checkpoint. The member asks now and then, and calls checkpoint(). */
   get checkpointDue(): boolean {
-    return this.#mayWork && this.#run.checkpointer.due;
+    return this.#jobs.idle && this.#run.checkpointer.due;
   }
 
   /** Writes a checkpoint and removes files in which nothing is alive. Also at a clean shutdown. */
   checkpoint(source: LogSource): Promise<void> {
-    return this.#enqueue(() => this.#unlessFull(() => this.#checkpoint(source)));
+    return this.#jobs.runUnlessFull(() => this.#checkpoint(source));
   }
 
   /** True when the dead bytes outweigh the live ones. Costs a walk over the files, not over the keys. */
   reclaimDue(source: LogSource): boolean {
-    return this.#mayWork && this.#victims(source, false).length > 0;
+    this.#renewBudget(source.store);
+    return this.#jobs.idle && this.#victims(source, false).length > 0;
   }
 
   /** Empties mostly dead files and removes them; `forced` (Defragment) takes all that are worth it. */
   reclaim(source: LogSource, forced: boolean): Promise<void> {
-    return this.#enqueue(() =>
-      this.#unlessFull(async () => {
-        const victims = this.#victims(source, forced);
-        if (victims.length === 0 && !forced) return;
-        await copyLive(victims, source.store, this.#reclaimOptions());
-        await this.#checkpoint(source);
-      }),
-    );
+    return this.#jobs.runUnlessFull(async () => {
+      const victims = this.#victims(source, forced);
+      if (victims.length === 0 && !forced) return;
+      await copyLive(victims, source.store, this.#reclaimOptions());
+      await this.#checkpoint(source);
+    });
   }
 
   /** Values from outside the log (a snapshot, an imported database) are written as runs; see adoptRuns. */
@@ -270,7 +246,7 @@ export class Log {
    * from, in one step. Nothing but hard states may be appended until it has returned.
    */
   installSnapshot(point: SnapshotPoint, source: LogSource): Promise<void> {
-    return this.#enqueue(async () => {
+    return this.#jobs.run(async () => {
       for (const file of this.#files.files) file.adopted = false;
       const unneeded = this.#dead(source.store);
       await this.#run.checkpointer.write(source.checkpoint(), unneeded, point);
@@ -298,7 +274,7 @@ export class Log {
 
   /** Waits for a background job and a flush, then lets go of everything. What is staged and not flushed is lost. */
   async close(): Promise<void> {
-    await this.#job;
+    await this.#jobs.settled();
     await this.#running?.space.close();
     await this.#running?.spares.close();
     await this.#running?.mark.close();
@@ -308,33 +284,6 @@ export class Log {
 
   get #run(): Running {
     return must(this.#running, "the log is started before it is written");
-  }
-
-  #enqueue(job: () => Promise<void>): Promise<void> {
-    this.#jobs++;
-    const done = this.#job.then(job).finally(() => {
-      this.#jobs--;
-    });
-    this.#job = done.catch(() => undefined);
-    return done;
-  }
-
-  /** A full device is no reason to stop: the job left nothing behind, and is tried again after a while. */
-  async #unlessFull(job: () => Promise<void>): Promise<void> {
-    try {
-      await job();
-    } catch (error) {
-      if (!isDiskErrorCode(error, "ENOSPC")) throw error;
-      this.#pausedUntil = this.#options.clock.now() + FULL_PAUSE_MILLIS;
-      this.#options.logger.warn("no room for a checkpoint or a reclaim; it is tried again", {
-        directory: this.#options.directory,
-        error: errorText(error),
-      });
-    }
-  }
-
-  get #mayWork(): boolean {
-    return this.#jobs === 0 && this.#options.clock.now() >= this.#pausedUntil;
   }
 
   async #checkpoint(source: LogSource): Promise<void> {
@@ -351,12 +300,17 @@ export class Log {
 
   /** Sealed files whose entries a checkpoint would let go of. */
   #victims(source: LogSource, forced: boolean): LogFile[] {
-    const { catchUpEntries, reclaimSlackBytes } = this.#options.limits;
-    const retained = Math.max(this.#table.startIndex, source.appliedIndex - catchUpEntries);
+    const retained = this.#run.checkpointer.startFor(source.appliedIndex);
     const files = this.#files.files.filter(
       (file) => file.sealed && !file.adopted && (file.kind === "run" || file.lastIndex <= retained),
     );
-    return chooseVictims(files, source.store, reclaimSlackBytes, forced);
+    return chooseVictims(files, source.store, this.#budget.slackBytes, forced);
+  }
+
+  /** What may be kept besides live values grows and shrinks with them. */
+  #renewBudget(store: ReclaimStore): void {
+    this.#budget = diskBudget(this.#options.limits, sharesOf(this.#files.files, store).liveBytes);
+    this.#run.space.reserve(this.#budget.reserveBytes);
   }
 
   #reclaimOptions(): ReclaimOptions {
@@ -378,14 +332,14 @@ export class Log {
   }
 
   #makeSpace(): Space {
-    const { directory, disk, clock, logger, limits } = this.#options;
+    const { directory, disk, clock, logger } = this.#options;
     return new Space({
       directory,
       disk,
       clock,
       logger,
-      reserveBytes: limits.reserveBytes,
-      wantedBytes: limits.segmentBytesMax,
+      reserveBytes: this.#budget.reserveBytes,
+      wantedBytes: () => this.#budget.segmentBytes,
       onSpace: (full) => {
         if (!full) this.#running?.spares.retry();
         this.#options.onSpace(full);
@@ -404,7 +358,7 @@ export class Log {
         digest,
         clock: this.#options.clock,
         firstBytes: limits.segmentBytesFirst,
-        bytesMax: limits.segmentBytesMax,
+        bytesMax: () => this.#budget.segmentBytes,
         nextNumber: () => this.#nextNumber(),
         onFailure: async (error) => {
           this.#spareFailure = error;
@@ -482,7 +436,7 @@ export class Log {
         flushed: () => this.#flushed(appender),
         appendedBytes: () => appender.appendedBytes,
         catchUpEntries: limits.catchUpEntries,
-        catchUpBytesMax: limits.catchUpBytesMax,
+        catchUpBytesMax: () => this.#budget.catchUpBytes,
       },
       this.#recovered.manifest,
       replayedBytes,

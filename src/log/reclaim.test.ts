@@ -9,7 +9,8 @@ import type { Clock } from "../ports/clock.ts";
 import { silentLogger } from "../ports/logger.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { dice, entryFor, LogModel } from "../sim/log-model.ts";
-import { LOG_LIMITS, type Log, openLog } from "./log.ts";
+import { diskBudget, LOG_LIMITS, type LogLimits } from "./disk-budget.ts";
+import { type Log, openLog } from "./log.ts";
 
 const directory = "/data";
 const identity = { memberId: memberId(11n), clusterId: clusterId(22n) };
@@ -51,7 +52,7 @@ class TestClock implements Clock {
 
 type Bench = { disk: SimDisk; clock: TestClock; log: Log; model: LogModel; spaces: boolean[]; last: number };
 
-async function start(capacityBytes = Number.POSITIVE_INFINITY): Promise<Bench> {
+async function start(capacityBytes = Number.POSITIVE_INFINITY, used: LogLimits = limits): Promise<Bench> {
   const disk = new SimDisk({ random: dice(5), capacityBytes });
   const clock = new TestClock();
   const spaces: boolean[] = [];
@@ -62,7 +63,7 @@ async function start(capacityBytes = Number.POSITIVE_INFINITY): Promise<Bench> {
     digest: nodeDigest(),
     logger: silentLogger,
     expected: identity,
-    limits,
+    limits: used,
     onFatal: (error) => assert.fail(error),
     onSpace: (full) => spaces.push(full),
   });
@@ -107,6 +108,41 @@ test("the disk holds at most twice the live bytes and what is retained, however 
   assert.ok(disk.usedBytes <= 1.2 * model.liveBytes + retained, log.describe(model));
   assert.equal(model.wrongRow(log), undefined);
   await log.close();
+});
+
+test("a small store keeps a few times what is alive on disk, however much was written", async () => {
+  const bench = await start(Number.POSITIVE_INFINITY, LOG_LIMITS);
+  const { log, model, disk } = bench;
+  for (let round = 0; round < 1200; round++) {
+    await put(bench, round % 40, 100_000);
+    if (round % 50 !== 49) continue;
+    if (log.reclaimDue(model)) await log.reclaim(model, false);
+    else if (log.checkpointDue) await log.checkpoint(model);
+  }
+  const { segmentBytes, reserveBytes, catchUpBytes, slackBytes } = diskBudget(LOG_LIMITS, model.liveBytes);
+  const allowed = 3 * segmentBytes + reserveBytes + catchUpBytes + slackBytes + 2 * model.liveBytes;
+  assert.ok(allowed < 64 << 20, `${allowed} bytes are allowed for ${model.liveBytes} live ones`);
+  assert.ok(disk.usedBytes <= allowed, log.describe(model));
+  assert.equal(model.wrongRow(log), undefined);
+  await log.close();
+});
+
+test("what the log holds besides live values grows with them, and never beyond the limits", () => {
+  const small = diskBudget(LOG_LIMITS, 0);
+  assert.ok(2 * small.segmentBytes + small.reserveBytes + small.slackBytes <= 32 << 20);
+  let before = small;
+  for (let live = 1 << 20; live <= 16 * 2 ** 30; live *= 2) {
+    const budget = diskBudget(LOG_LIMITS, live);
+    for (const key of ["segmentBytes", "reserveBytes", "catchUpBytes", "slackBytes"] as const)
+      assert.ok(budget[key] >= before[key], key);
+    before = budget;
+  }
+  assert.deepEqual(before, {
+    segmentBytes: LOG_LIMITS.segmentBytesMax,
+    reserveBytes: LOG_LIMITS.reserveBytes,
+    catchUpBytes: LOG_LIMITS.catchUpBytesMax,
+    slackBytes: LOG_LIMITS.reclaimSlackBytes,
+  });
 });
 
 test("values that died before the reclaim are never copied", async () => {

@@ -8,6 +8,8 @@ import { errorText, isDiskErrorCode } from "./errors.ts";
 import { RESERVE_NAME } from "./paths.ts";
 
 const WATCH_MILLIS: Millis = millis(2_000);
+/** The reserve grows only while so many times its new size is free. */
+const GROWTH_ROOM = 4;
 
 export type SpaceOptions = {
   readonly directory: string;
@@ -16,21 +18,24 @@ export type SpaceOptions = {
   readonly logger: Logger;
   readonly reserveBytes: number;
   /** Room that must be free besides the reserve before the device counts as usable again. */
-  readonly wantedBytes: number;
+  readonly wantedBytes: () => number;
   readonly onSpace: (full: boolean) => void;
 };
 
 export class Space {
   readonly #options: SpaceOptions;
   readonly #path: string;
+  #reserveBytes: number;
   #full = false;
   #held = false;
+  #growing = false;
   #timer: Timer | undefined;
   #closed = false;
   #working: Promise<void> = Promise.resolve();
 
   constructor(options: SpaceOptions) {
     this.#options = options;
+    this.#reserveBytes = options.reserveBytes;
     this.#path = `${options.directory}/${RESERVE_NAME}`;
   }
 
@@ -42,6 +47,15 @@ export class Space {
   start(): void {
     this.#working = this.#makeReserve().then((made) => {
       if (!made) this.#becomeFull();
+    });
+  }
+
+  /** A bigger log wants a bigger reserve, if there is plenty of room; a shrinking one keeps what it has. In the background. */
+  reserve(bytes: number): void {
+    if (bytes <= this.#reserveBytes || this.#full || !this.#held || this.#growing) return;
+    this.#growing = true;
+    this.#working = this.#growReserve(bytes).finally(() => {
+      this.#growing = false;
     });
   }
 
@@ -84,11 +98,11 @@ export class Space {
   }
 
   async #look(): Promise<void> {
-    const { disk, directory, reserveBytes, wantedBytes } = this.#options;
+    const { disk, directory, wantedBytes } = this.#options;
     let back = false;
     try {
-      const missing = this.#held ? 0 : reserveBytes;
-      back = (await disk.freeBytes(directory)) >= missing + wantedBytes && (await this.#makeReserve());
+      const missing = this.#held ? 0 : this.#reserveBytes;
+      back = (await disk.freeBytes(directory)) >= missing + wantedBytes() && (await this.#makeReserve());
     } catch (error) {
       this.#options.logger.warn("could not look for free space", { error: errorText(error) });
     }
@@ -99,9 +113,29 @@ export class Space {
     this.#options.onSpace(false);
   }
 
+  async #growReserve(bytes: number): Promise<void> {
+    const { disk, directory } = this.#options;
+    try {
+      if ((await disk.freeBytes(directory)) < GROWTH_ROOM * bytes) return;
+      const file = await disk.open(this.#path, "write");
+      try {
+        await file.allocate(bytes);
+        this.#reserveBytes = bytes;
+      } catch (error) {
+        await file.truncate(this.#reserveBytes);
+        throw error;
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      this.#options.logger.warn("could not make the reserve bigger", { error: errorText(error) });
+    }
+  }
+
   /** True when the reserve stands with its full size. */
   async #makeReserve(): Promise<boolean> {
-    const { disk, reserveBytes } = this.#options;
+    const { disk } = this.#options;
+    const reserveBytes = this.#reserveBytes;
     if (this.#held) return true;
     try {
       const file = await disk.open(this.#path, "write");

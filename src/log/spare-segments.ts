@@ -13,9 +13,9 @@ export type SpareOptions = {
   readonly disk: Disk;
   readonly digest: Digest;
   readonly clock: Clock;
-  /** The first segment is small, so that an empty member starts at once; each next one is twice as big, up to the limit. */
+  /** The first segment is small, so that an empty member starts at once; each next one is twice as big, up to the limit of the day. */
   readonly firstBytes: number;
-  readonly bytesMax: number;
+  readonly bytesMax: () => number;
   readonly nextNumber: () => FileNumber;
   /** Called with the error of a failed preparation; true = try once more at once. */
   readonly onFailure: (error: unknown) => Promise<boolean>;
@@ -35,7 +35,7 @@ export class SpareSegments {
   constructor(options: SpareOptions, ready: LogFile | undefined, largestBytes: number) {
     this.#options = options;
     this.#ready = ready;
-    this.#bytes = largestBytes === 0 ? options.firstBytes : Math.min(largestBytes * 2, options.bytesMax);
+    this.#bytes = largestBytes === 0 ? options.firstBytes : largestBytes * 2;
   }
 
   get ready(): boolean {
@@ -47,7 +47,7 @@ export class SpareSegments {
     const file = this.#ready;
     if (file !== undefined) {
       this.#ready = undefined;
-      this.#bytes = Math.min(Math.max(file.allocatedBytes, this.#bytes / 2) * 2, this.#options.bytesMax);
+      this.#bytes = file.allocatedBytes * 2;
     }
     void this.prepare();
     return file;
@@ -78,8 +78,9 @@ export class SpareSegments {
 
   async #prepare(): Promise<void> {
     for (let attempt = 0; attempt < 2; attempt++) {
+      const bytes = Math.min(this.#bytes, this.#options.bytesMax());
       try {
-        this.#ready = await this.#make(this.#options.nextNumber(), this.#bytes);
+        this.#ready = await this.#make(this.#options.nextNumber(), bytes);
         return;
       } catch (error) {
         if (!(await this.#options.onFailure(error))) break;

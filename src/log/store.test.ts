@@ -13,7 +13,8 @@ import { silentLogger } from "../ports/logger.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { bytesFor, dice } from "../sim/log-model.ts";
 import type { CheckpointInput, LogSource, ReclaimStore } from "./contract.ts";
-import { LOG_LIMITS, type Log, openLog } from "./log.ts";
+import { LOG_LIMITS } from "./disk-budget.ts";
+import { type Log, openLog } from "./log.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
 const limits = {

@@ -10,8 +10,9 @@ import { silentLogger } from "../ports/logger.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { dice, entryFor } from "../sim/log-model.ts";
 import { sizeWithOneFlip } from "./bit-flip.ts";
+import { LOG_LIMITS } from "./disk-budget.ts";
 import { FRAME_BYTES, HEADER_BYTES, placeSeed, putFrame, putU32, RecordKind } from "./format.ts";
-import { LOG_LIMITS, type Log, openLog } from "./log.ts";
+import { type Log, openLog } from "./log.ts";
 
 const directory = "/data";
 const identity = { memberId: memberId(11n), clusterId: clusterId(22n) };
