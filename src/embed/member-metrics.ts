@@ -4,6 +4,7 @@ import { SERVER_VERSION } from "../base/version.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { Member } from "../member/member.ts";
 import type { MetricsRegistry } from "../node/metrics.ts";
+import { ETCD_METRICS } from "../node/metrics-catalog.ts";
 import type { Counter, Metrics } from "../ports/metrics.ts";
 import { registerCluster } from "./cluster-metrics.ts";
 
@@ -18,6 +19,7 @@ export function registerMember(metrics: MetricsRegistry, member: Member): void {
   metrics.gauge("etcd_server_go_version", "", { server_go_version: `node${process.versions.node}` }).set(1);
   metrics.gauge("etcd_server_id", "", { server_id: hexId(member.localId) }).set(1);
   registerCluster(metrics, member);
+  registerStreamFailures(metrics, member);
   registerVersion2(metrics);
 }
 
@@ -77,6 +79,21 @@ function registerLeases({ counters }: Member, counter: Observe): void {
   counter("etcd_debugging_lease_revoked_total", () => counters.leasesRevoked);
   counter("etcd_debugging_lease_renewed_total", () => counters.leasesRenewed);
   counter("etcd_debugging_server_lease_expired_total", () => counters.leasesExpired);
+}
+
+/** As etcd's vectors, a series shows with its first event. */
+function registerStreamFailures(metrics: MetricsRegistry, { counters }: Member): void {
+  const name = "etcd_network_server_stream_failures_total";
+  const definition = ETCD_METRICS.find((one) => one.name === name);
+  if (definition === undefined) return;
+  const line = (api: string, count: number): string =>
+    count === 0 ? "" : `${name}{API="${api}",Type="receive"} ${count}\n`;
+  metrics.rendered(
+    definition,
+    () =>
+      line("lease-keepalive", counters.keepAliveReceiveFailures) +
+      line("watch", counters.watchReceiveFailures),
+  );
 }
 
 /** What is left of etcd 2 in etcd's metrics: nothing of it is here, so nothing ever happens to it. */

@@ -4,6 +4,7 @@ import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import { type Bootstrap, verifyBootstrap } from "../config/bootstrap.ts";
 import type { Config } from "../config/config.ts";
+import { connectionLimit } from "../config/connection-limit.ts";
 import { registerFeatureMetrics } from "../config/feature-metrics.ts";
 import { clientTlsContext, listenAddress } from "../config/listening.ts";
 import { STARTUP_MESSAGE, startupFields } from "../config/startup-line.ts";
@@ -25,7 +26,7 @@ import type { NodeLogger } from "../node/logger.ts";
 import { MetricsRegistry } from "../node/metrics.ts";
 import { ETCD_METRICS } from "../node/metrics-catalog.ts";
 import { GrpcMetrics } from "../node/metrics-grpc.ts";
-import { type ProcessMetrics, registerProcessMetrics } from "../node/metrics-process.ts";
+import { fileDescriptorLimit, type ProcessMetrics, registerProcessMetrics } from "../node/metrics-process.ts";
 import { nodeRandom } from "../node/random.ts";
 import type { TlsContext } from "../node/tls-context.ts";
 import { HealthService } from "../service/health.ts";
@@ -157,6 +158,7 @@ async function openEdge(
     plainRequestsWithoutTls: true,
   });
   member.onBatchAnswered = () => grpc.flush();
+  const { connectionsMax } = checkedLimit();
   const listeners: Listener[] = [];
   const close = async (): Promise<void> => {
     for (const listener of listeners) listener.close();
@@ -175,6 +177,7 @@ async function openEdge(
         onHttp2: withGrpc ? (socket, head) => grpc.accept(socket, head) : undefined,
         onHttp1: server === undefined ? undefined : (socket: Socket) => server.emit("connection", socket),
         logger: logger.named("node/listener.ts"),
+        connectionsMax,
       }),
     );
   };
@@ -190,6 +193,13 @@ async function openEdge(
   return { grpc, listeners, close };
 }
 
+/** Files left for connections; a start without any is refused, as etcd does. */
+function checkedLimit(): { readonly connectionsMax: number } {
+  const limit = connectionLimit(fileDescriptorLimit());
+  if (!limit.ok) throw new StartError(limit.error, limit.fields);
+  return limit;
+}
+
 function world(config: Config, logger: NodeLogger, metrics: MetricsRegistry): World {
   return {
     disk: nodeDisk({ flushes: !config.unsafeNoFsync }),
@@ -197,6 +207,7 @@ function world(config: Config, logger: NodeLogger, metrics: MetricsRegistry): Wo
     digest: nodeDigest(),
     random: nodeRandom(),
     logger: logger.named("member/member.ts"),
+    raftLogger: logger.named("raft/raft.ts", "raft"),
     metrics,
     lockDatabase: async (path) => tryLockDatabase(path, "shared"),
     onFatal: (error) => {

@@ -3,6 +3,9 @@
 
 export class Counters {
   watchStreams = 0;
+  /** Messages of clients that could not be understood. */
+  watchReceiveFailures = 0;
+  keepAliveReceiveFailures = 0;
   proposalsFailed = 0;
   slowApplies = 0;
   slowReadIndexes = 0;

@@ -3,6 +3,7 @@
 import type { Index, Millis } from "../base/brand.ts";
 import type { CheckpointInput, LogSource } from "../log/contract.ts";
 import type { Timer } from "../ports/clock.ts";
+import type { Histogram } from "../ports/metrics.ts";
 import { confStateToBytes } from "./conf-state.ts";
 import type { Member } from "./member.ts";
 import { reclaimStore } from "./reclaim-store.ts";
@@ -52,14 +53,18 @@ export class Housekeeping {
   #look(): void {
     const { log } = this.#member;
     if (this.#busy || this.#stopped) return;
-    if (log.reclaimDue(this.#source)) this.#run(log.reclaim(this.#source, false));
-    else if (log.checkpointDue) this.#run(log.checkpoint(this.#source));
+    const { timings } = this.#member;
+    if (log.reclaimDue(this.#source)) this.#run(log.reclaim(this.#source, false), timings.reclaim);
+    else if (log.checkpointDue) this.#run(log.checkpoint(this.#source), timings.checkpoint);
   }
 
-  #run(job: Promise<void>): void {
+  #run(job: Promise<void>, durations: Histogram): void {
+    const { clock } = this.#member;
+    const started = clock.now();
     this.#busy = true;
     this.#running = job.then(
       () => {
+        durations.observe((clock.now() - started) / 1000);
         this.#busy = false;
       },
       (error: unknown) => this.#member.fatal(error),

@@ -40,6 +40,8 @@ export type World = {
   readonly digest: Digest;
   readonly random: Random;
   readonly logger: Logger;
+  /** For raft's own lines, which etcd writes under a name of their own; absent: `logger`. */
+  readonly raftLogger?: Logger;
   /** Absent: nobody counts. */
   readonly metrics?: Metrics;
   /** Takes bbolt's own lock on a database of etcd's; undefined = another process holds it. Absent where that cannot be known. */
@@ -190,7 +192,7 @@ function newEngine(member: Member, state: RecoveredState, options: MemberOptions
       writer: log.writer,
       clock: world.clock,
       random: (bound) => world.random.below(bound),
-      logger: world.logger,
+      logger: world.raftLogger ?? world.logger,
       hardState: log.hardState,
       confState: state.confState,
       applied: state.applied,
@@ -198,6 +200,10 @@ function newEngine(member: Member, state: RecoveredState, options: MemberOptions
       electionTicks: Math.floor(options.electionMillis / options.heartbeatMillis),
       preVote: options.preVote,
       requestTimeoutMillis: requestTimeoutMillis(options),
+      onReadsFailed: (count) => {
+        member.counters.readIndexesFailed += count;
+        member.counters.slowReadIndexes += count;
+      },
       onFlushed: (millis, writtenMillis) => member.timings.flushed(millis, writtenMillis),
     },
     member,

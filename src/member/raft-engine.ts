@@ -34,6 +34,8 @@ export type RaftEngineOptions = {
   readonly preVote: boolean;
   /** After so long a read that nobody could vouch for is refused. */
   readonly requestTimeoutMillis: number;
+  /** So many reads were given up because nobody could vouch for them. */
+  readonly onReadsFailed: (count: number) => void;
   /** Milliseconds that a flush took in all, and those of its writes, for the metrics. */
   readonly onFlushed: (millis: number, writtenMillis: number) => void;
 };
@@ -284,6 +286,7 @@ export class RaftEngine implements Engine {
     const late = this.#barriers.filter((barrier) => barrier.deadline <= now);
     if (late.length === 0) return;
     this.#barriers = this.#barriers.filter((barrier) => barrier.deadline > now);
+    this.#options.onReadsFailed(late.length);
     for (const barrier of late) barrier.failed(errors.timeout);
   }
 }

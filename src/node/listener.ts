@@ -20,6 +20,8 @@ export type ListenerOptions = {
   /** What was already read has been pushed back. Undefined: HTTP/1.x is not served here. */
   readonly onHttp1: ((socket: Socket) => void) | undefined;
   readonly logger: Logger;
+  /** Connections at a time; more are closed as they come. Absent: no limit. */
+  readonly connectionsMax?: number;
 };
 
 /** etcd's tlsHandshakeTimeout. */
@@ -55,6 +57,8 @@ export class Listener {
     const server = listener.#server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenError(address, error)));
+      const { connectionsMax = Number.POSITIVE_INFINITY } = options;
+      if (Number.isFinite(connectionsMax)) server.maxConnections = connectionsMax;
       const where =
         address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
       server.listen({ ...where, backlog: 4096 }, resolve);

@@ -133,6 +133,7 @@ class KeepAliveStream implements RequestStream {
       this.#queue.push(decodeLeaseKeepAliveRequest(bytes).id);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
+      this.#member.counters.keepAliveReceiveFailures++;
       this.#call.fail(messageDecodeError(error));
       return;
     }

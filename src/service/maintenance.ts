@@ -5,6 +5,7 @@ import { AlarmType } from "../cluster/alarms.ts";
 import type { Member } from "../member/member.ts";
 import { RequestField } from "../member/request.ts";
 import type { HashJob } from "../mvcc/hash-job.ts";
+import type { Histogram } from "../ports/metrics.ts";
 import {
   type AlarmResponse,
   DowngradeAction,
@@ -111,7 +112,7 @@ export class MaintenanceService {
       return;
     }
     const current = this.#member.store.currentRevision;
-    this.#runHash(call, job, () => {
+    this.#runHash(call, job, this.#member.timings.hashKv, () => {
       const { hash, compactRevision, revision: hashed } = job.result!;
       const header = this.#headers.at(current);
       call.send(encodeHashKVResponse({ header, hash, compactRevision, hashRevision: hashed }));
@@ -122,7 +123,7 @@ export class MaintenanceService {
     const { store } = this.#member;
     const job = this.#member.hashBackend();
     const revision = store.currentRevision;
-    this.#runHash(call, job, () => {
+    this.#runHash(call, job, this.#member.timings.hash, () => {
       call.send(encodeHashResponse({ header: this.#headers.at(revision), hash: job.result!.hash }));
     });
   }
@@ -189,7 +190,9 @@ export class MaintenanceService {
     return troubles;
   }
 
-  #runHash(call: ServerCall, job: HashJob, reply: () => void): void {
+  #runHash(call: ServerCall, job: HashJob, durations: Histogram, reply: () => void): void {
+    const { clock } = this.#member;
+    const started = clock.now();
     const step = (): void => {
       if (call.done) {
         job.cancel();
@@ -199,6 +202,7 @@ export class MaintenanceService {
         this.#member.clock.endOfTurn(step);
         return;
       }
+      durations.observe((clock.now() - started) / 1000);
       reply();
       call.end();
     };

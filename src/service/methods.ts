@@ -3,12 +3,12 @@ import type { Member } from "../member/member.ts";
 import type { Method, MethodTable } from "./call.ts";
 import { ClusterService } from "./cluster.ts";
 import { answeringCorruption } from "./corruption.ts";
+import { Gate } from "./gate.ts";
 import { Headers } from "./headers.ts";
 import type { HealthService } from "./health.ts";
 import { KvService } from "./kv.ts";
 import { LeaseService } from "./lease.ts";
 import { MaintenanceService } from "./maintenance.ts";
-import { requiringLeader } from "./require-leader.ts";
 import { unsupportedMethods } from "./unsupported.ts";
 import { watchMethods } from "./watch.ts";
 
@@ -22,8 +22,9 @@ export function methodTable(member: Member, health: HealthService): MethodTable 
     ...new MaintenanceService(member, headers).methods(),
     ...unsupportedMethods(headers),
   ];
+  const gate = new Gate(member);
   return new Map<string, Method>([
-    ...methods.map(([path, method]) => answeringCorruption(member, requiringLeader(member, path, method))),
-    ...health.methods(),
+    ...methods.map(([path, method]) => answeringCorruption(member, gate.guard(path, method))),
+    ...health.methods().map(([path, method]) => gate.guard(path, method)),
   ]);
 }

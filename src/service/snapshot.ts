@@ -1,6 +1,8 @@
 // Maintenance.Snapshot: the backup file in messages of 32 KiB as the peer takes them, then its SHA-256 as the last message.
 
 import { utf8ToBytes } from "../base/bytes.ts";
+import { goDuration } from "../base/go-duration.ts";
+import { humanBytes } from "../base/human-bytes.ts";
 import { type Backup, openBackup } from "../member/backup.ts";
 import type { Member } from "../member/member.ts";
 import { encodeSnapshotResponse } from "../wire/generated/etcdserverpb.ts";
@@ -66,6 +68,10 @@ class SnapshotStream {
     const total = writer.fileBytes;
     if (chunk === undefined) {
       const blob = this.#digest.digest();
+      this.#member.logger.info("sending database sha256 checksum to client", {
+        "total-bytes": total,
+        "checksum-size": blob.length,
+      });
       this.#call.send(
         encodeSnapshotResponse({ header: undefined, remainingBytes: 0, blob, version: storageVersion }),
       );
@@ -102,9 +108,11 @@ class SnapshotStream {
   }
 
   #fields(): Record<string, unknown> {
-    const took = `${Math.round(this.#member.clock.now() - this.#started)}ms`;
+    const { fileBytes } = this.#backup.writer;
+    const took = goDuration(this.#member.clock.now() - this.#started);
     return {
-      "total-bytes": this.#backup.writer.fileBytes,
+      "total-bytes": fileBytes,
+      size: humanBytes(fileBytes),
       "storage-version": this.#backup.storageVersion,
       took,
     };
@@ -113,6 +121,8 @@ class SnapshotStream {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
+    const { clock, timings } = this.#member;
+    timings.snapshot.observe((clock.now() - this.#started) / 1000);
     this.#backup.release();
   }
 }

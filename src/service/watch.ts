@@ -63,6 +63,13 @@ class WatchStream implements RequestStream, WatchSink {
   }
 
   message(bytes: Uint8Array): void {
+    const { clock, timings } = this.#member;
+    const started = clock.now();
+    this.#request(bytes);
+    timings.watchControl.observe((clock.now() - started) / 1000);
+  }
+
+  #request(bytes: Uint8Array): void {
     try {
       const { requestUnion } = decodeWatchRequest(bytes);
       if (requestUnion?.case === "createRequest") this.#create(requestUnion.value);
@@ -70,6 +77,7 @@ class WatchStream implements RequestStream, WatchSink {
       else if (requestUnion?.case === "progressRequest") this.#progressOfAll();
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
+      this.#member.counters.watchReceiveFailures++;
       this.#close();
       this.#call.fail(messageDecodeError(error));
     }
@@ -167,6 +175,8 @@ class WatchStream implements RequestStream, WatchSink {
   }
 
   #progressTick(): void {
+    const { clock, timings } = this.#member;
+    const started = clock.now();
     let wanted = false;
     for (const [id, entry] of this.#watchers) {
       if (!entry.progressNotify || entry.watcher.state === "gone") continue;
@@ -175,6 +185,7 @@ class WatchStream implements RequestStream, WatchSink {
         this.#send({ header: this.#headers.current(), watchId: id });
       entry.quiet = true;
     }
+    timings.watchProgress.observe((clock.now() - started) / 1000);
     if (wanted) this.#startProgress();
   }
 
