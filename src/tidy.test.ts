@@ -168,6 +168,15 @@ test("core waits for nothing, draws no lots, knows no time and prints nothing", 
   none(wrong);
 });
 
+test("core throws only where bytes are read, and where an assertion fails", () => {
+  const readers = new Set(["base", "wire", "bbolt"]);
+  const wrong = product
+    .filter(({ path }) => CORE.has(folderOf(path)) && !readers.has(folderOf(path)))
+    .filter(({ text }) => /\bthrow\b/.test(bare(text)))
+    .map(({ path }) => `${path}: return an EtcdError of base/errors.ts, or assert`);
+  none(wrong);
+});
+
 test("what only Linux has is asked for in src/node alone", () => {
   const wrong = product
     .filter(
