@@ -4,6 +4,12 @@ import type { MemberId } from "../base/brand.ts";
 /** etcdserverpb.AlarmType. */
 export const AlarmType = { None: 0, NoSpace: 1, Corrupt: 2 } as const;
 
+/** As etcd names it in metrics and logs. */
+export function alarmName(alarm: number): string {
+  if (alarm === AlarmType.NoSpace) return "NOSPACE";
+  return alarm === AlarmType.Corrupt ? "CORRUPT" : String(alarm);
+}
+
 export type Alarm = { readonly memberId: MemberId; readonly alarm: number };
 
 export class Alarms {

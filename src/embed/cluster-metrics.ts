@@ -1,15 +1,10 @@
 // Metrics whose series come and go with the cluster: its version, its members, its alarms. Rendered when /metrics is asked for.
-import { AlarmType } from "../cluster/alarms.ts";
+import { AlarmType, alarmName } from "../cluster/alarms.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { Member } from "../member/member.ts";
 import type { MetricDefinition, MetricsRegistry } from "../node/metrics.ts";
 import { ETCD_METRICS } from "../node/metrics-catalog.ts";
 import { labelList } from "../node/metrics-format.ts";
-
-const ALARM_NAMES: ReadonlyMap<number, string> = new Map([
-  [AlarmType.NoSpace, "NOSPACE"],
-  [AlarmType.Corrupt, "CORRUPT"],
-]);
 
 export function registerCluster(metrics: MetricsRegistry, member: Member): void {
   const { membership, applyContext } = member;
@@ -25,7 +20,7 @@ export function registerCluster(metrics: MetricsRegistry, member: Member): void 
   remembered(metrics, "etcd_debugging_server_alarms", () =>
     applyContext.alarms.get(AlarmType.None).map(({ memberId, alarm }) => ({
       server_id: hexId(memberId),
-      alarm_type: ALARM_NAMES.get(alarm) ?? String(alarm),
+      alarm_type: alarmName(alarm),
     })),
   );
 }

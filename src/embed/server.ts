@@ -2,6 +2,8 @@
 // It wires; nothing is decided here.
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
+import type { MemberId } from "../base/brand.ts";
+import { hexId } from "../cluster/ids.ts";
 import { type Bootstrap, verifyBootstrap } from "../config/bootstrap.ts";
 import type { Config } from "../config/config.ts";
 import { connectionLimit } from "../config/connection-limit.ts";
@@ -81,13 +83,18 @@ export async function startServer(
   const edge = await openEdge(config, member, health, http, tls, metrics, logger);
   registerTransport(metrics, edge.grpc.stats);
   await publish(member);
-  announce(config, logger);
+  announce(config, member.localId, logger);
   return {
     member,
     metrics,
     clientPorts: edge.listeners.slice(0, config.listenClientUrls.length).map((listener) => listener.port),
     close: async () => {
-      const fields = { name: config.name, "data-dir": config.dataDir };
+      const fields = {
+        name: config.name,
+        "data-dir": config.dataDir,
+        "advertise-peer-urls": config.advertisePeerUrls.map((url) => url.text),
+        "advertise-client-urls": config.advertiseClientUrls.map((url) => url.text),
+      };
       logger.info("closing etcd server", fields);
       health.setServing(false);
       await edge.close();
@@ -252,11 +259,20 @@ function textOf(error: unknown): string {
 }
 
 /** The lines that tools wait for. */
-function announce(config: Config, logger: NodeLogger): void {
+function announce(config: Config, localId: MemberId, logger: NodeLogger): void {
   const log = logger.named("embed/server.ts");
+  const texts = (urls: readonly EndpointUrl[]): string[] => urls.map((url) => url.text);
+  log.info("now serving peer/client/metrics", {
+    "local-member-id": hexId(localId),
+    "initial-advertise-peer-urls": texts(config.advertisePeerUrls),
+    "listen-peer-urls": texts(config.listenPeerUrls),
+    "advertise-client-urls": texts(config.advertiseClientUrls),
+    "listen-client-urls": texts(config.listenClientUrls),
+    "listen-metrics-urls": texts(config.listenMetricsUrls),
+  });
   log.info("ready to serve client requests");
   for (const url of config.listenClientUrls) {
-    const kind = isSecure(url) ? "securely" : "insecurely, this is strongly discouraged!";
+    const kind = isSecure(url) ? "securely" : "insecurely; this is strongly discouraged!";
     log.info(`serving client traffic ${kind}`, {
       traffic: config.listenClientHttpUrls.length > 0 ? "grpc" : "grpc+http",
       address: url.host,

@@ -42,7 +42,15 @@ export class Housekeeping {
     this.#stopped = true;
     this.#timer?.cancel();
     await this.#running;
-    await this.#member.log.checkpoint(this.#source);
+    await this.#checkpoint();
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { log, logger } = this.#member;
+    // The state as of its beginning: entries go on to be applied while it is written.
+    const { appliedIndex } = this.#source;
+    await log.checkpoint(this.#source);
+    logger.info("saved snapshot to disk", { "snapshot-index": appliedIndex });
   }
 
   /** Reclaims whatever is dead, whether or not it is worth it. */
@@ -55,7 +63,7 @@ export class Housekeeping {
     if (this.#busy || this.#stopped) return;
     const { timings } = this.#member;
     if (log.reclaimDue(this.#source)) this.#run(log.reclaim(this.#source, false), timings.reclaim);
-    else if (log.checkpointDue) this.#run(log.checkpoint(this.#source), timings.checkpoint);
+    else if (log.checkpointDue) this.#run(this.#checkpoint(), timings.checkpoint);
   }
 
   #run(job: Promise<void>, durations: Histogram): void {

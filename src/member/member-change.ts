@@ -5,11 +5,14 @@ import { assert } from "../base/assert.ts";
 import { type MemberId, memberId, type RequestId } from "../base/brand.ts";
 import { EMPTY, utf8FromBytes, utf8ToBytes } from "../base/bytes.ts";
 import type { EtcdError } from "../base/errors.ts";
+import { hexId } from "../cluster/ids.ts";
 import type { MemberChange, Membership } from "../cluster/membership.ts";
 import { decodeConfChangeContext, encodeMember, encodePromotion } from "../etcdfile/member-json.ts";
 import { type Entry, EntryType } from "../log/contract.ts";
+import type { Logger } from "../ports/logger.ts";
 import { type ConfChange, ConfChangeType } from "../raft/conf-change.ts";
 import { decodeConfChange, decodeConfChangeV2 } from "../raft/conf-change-codec.ts";
+import type { Member } from "./member.ts";
 import type { RaftEngine } from "./raft-engine.ts";
 
 const NOBODY = 0n as MemberId;
@@ -52,8 +55,7 @@ function encodeMemberChange(change: MemberChange, id: RequestId): ConfChange {
 
 /** Applies a committed change, or tells raft that it is refused (a change of nobody). */
 export function applyMemberChange(
-  raft: RaftEngine,
-  membership: Membership,
+  { raft, membership, logger }: Pick<Member, "raft" | "membership" | "logger">,
   entry: Entry,
 ): { readonly id: bigint; readonly error: EtcdError | undefined } {
   if (entry.type === EntryType.ConfChangeV2) {
@@ -72,9 +74,48 @@ export function applyMemberChange(
     raft.applyConfChange({ ...change, nodeId: NOBODY });
     return { id: change.id, error };
   }
+  const removed = meant.kind === "remove" ? membership.member(meant.id) : undefined;
   membership.apply(meant);
+  tell(logger, membership, meant, removed?.peerUrls ?? []);
   raft.applyConfChange(change);
   return { id: change.id, error: undefined };
+}
+
+/** In etcd's words. */
+function tell(
+  logger: Logger,
+  { clusterId, localId }: Membership,
+  change: MemberChange,
+  removedUrls: readonly string[],
+): void {
+  const fields = { "cluster-id": hexId(clusterId), "local-member-id": hexId(localId) };
+  switch (change.kind) {
+    case "add":
+      logger.info("added member", {
+        ...fields,
+        "added-peer-id": hexId(change.member.id),
+        "added-peer-peer-urls": change.member.peerUrls,
+        "added-peer-is-learner": change.member.isLearner,
+      });
+      break;
+    case "remove":
+      logger.info("removed member", {
+        ...fields,
+        "removed-remote-peer-id": hexId(change.id),
+        "removed-remote-peer-urls": removedUrls,
+      });
+      break;
+    case "promote":
+      logger.info("promote member", { ...fields, "promoted-member-id": hexId(change.id) });
+      break;
+    case "update":
+      logger.info("updated member", {
+        ...fields,
+        "updated-remote-peer-id": hexId(change.id),
+        "updated-remote-peer-urls": change.peerUrls,
+      });
+      break;
+  }
 }
 
 function decodeMemberChange(change: ConfChange): MemberChange {

@@ -6,6 +6,7 @@ import { assert, must } from "../base/assert.ts";
 import type { ClusterId, LeaseId, MemberId, Millis, RequestId } from "../base/brand.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
+import { hexId } from "../cluster/ids.ts";
 import type { MemberChange, Membership } from "../cluster/membership.ts";
 import type { Lessor } from "../lease/lessor.ts";
 import { type Entry, EntryType } from "../log/contract.ts";
@@ -18,8 +19,8 @@ import type { Digest } from "../ports/digest.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Metrics } from "../ports/metrics.ts";
 import type { WatchHub } from "../watch/hub.ts";
-import { AlarmAction, encodeAlarmRequest } from "../wire/generated/etcdserverpb.ts";
 import { encodeDowngradeInfoSetRequest } from "../wire/generated/membershippb.ts";
+import { AlarmRaiser } from "./alarm-raiser.ts";
 import { ApplyTimer } from "./apply-timer.ts";
 import { BackendHash } from "./backup.ts";
 import { Compaction } from "./compaction.ts";
@@ -65,8 +66,6 @@ export type MemberParts = {
 
 /** Committed entries that are not applied yet, beyond which proposals are refused (etcd's maxGapBetweenApplyAndCommitIndex). */
 const APPLY_GAP_MAX = 5000;
-/** A NOSPACE alarm of our own goes when so much of the quota is free again. */
-const QUOTA_CLEAR_SHARE = 0.95;
 
 export class Member implements EngineEvents {
   readonly options: MemberOptions;
@@ -95,8 +94,7 @@ export class Member implements EngineEvents {
   #raft: RaftEngine | undefined;
   #stopped = false;
   #catchingUp = false;
-  #alarmPending = false;
-  #deviceFull = false;
+  readonly #alarms: AlarmRaiser;
   readonly #housekeeping: Housekeeping;
   #sweeper: Timer | undefined;
   #lastLeader = 0n;
@@ -127,7 +125,8 @@ export class Member implements EngineEvents {
       parts.options.warningApplyMillis,
       (entry, result, millis) => this.slowLog.slowEntry(entry, result, millis),
     );
-    this.#compaction = new Compaction(this, () => this.#clearNoSpace());
+    this.#alarms = new AlarmRaiser(this);
+    this.#compaction = new Compaction(this, () => this.#alarms.clearNoSpace());
     this.#ids = new RequestIds(parts.membership.localId, parts.clock.wall());
     this.leaseKeeper = new LeaseKeeper(this);
     this.#housekeeping = new Housekeeping(this);
@@ -139,6 +138,11 @@ export class Member implements EngineEvents {
   start(engine: RaftEngine): void {
     assert(this.#raft === undefined, "a member is started once");
     this.#raft = engine;
+    this.logger.info("starting etcd server", {
+      "local-member-id": hexId(this.localId),
+      "local-server-version": this.options.serverVersion,
+      "cluster-version": this.membership.version ?? "to_be_decided",
+    });
     engine.start();
     this.#sweep();
     this.#housekeeping.start();
@@ -157,16 +161,24 @@ export class Member implements EngineEvents {
 
   /** Ends everything and gives the directory back. What was acknowledged is on disk already; a checkpoint shortens the next start. */
   async close(): Promise<void> {
+    this.#tellTransfer();
     this.stop();
     await this.#housekeeping.stop();
     await this.log.close();
   }
 
+  #tellTransfer(): void {
+    const { raft, localId } = this;
+    const why = raft.isLeader ? " for single voting member cluster" : "; local server is not leader";
+    this.logger.info(`skipped leadership transfer${why}`, {
+      "local-member-id": hexId(localId),
+      "current-leader-member-id": hexId(raft.leader),
+    });
+  }
+
   /** The device ran full, or has room again: the member turns read-only and back. */
   spaceChanged(full: boolean): void {
-    this.#deviceFull = full;
-    if (full) this.raiseAlarm(AlarmType.NoSpace);
-    else this.#clearNoSpace();
+    this.#alarms.spaceChanged(full);
   }
 
   get stopped(): boolean {
@@ -313,18 +325,12 @@ export class Member implements EngineEvents {
   /** etcd's quota gate at the API. A refusal raises the alarm, through the log. */
   admits(cost: number): boolean {
     if (cost === 0 || this.store.liveBytes + cost < this.options.quotaBytes) return true;
-    this.raiseAlarm(AlarmType.NoSpace);
+    this.#alarms.raise(AlarmType.NoSpace, errors.noSpace);
     return false;
   }
 
   raiseAlarm(alarm: number): void {
-    if (
-      this.#alarmPending ||
-      this.applyContext.alarms.get(alarm).some((each) => each.memberId === this.localId)
-    )
-      return;
-    this.logger.warn("raising an alarm", { alarm, "quota-size-bytes": this.options.quotaBytes });
-    this.#proposeAlarm(AlarmAction.ACTIVATE, alarm);
+    this.#alarms.raise(alarm, undefined);
   }
 
   /** Calls back when the compactions that are under way have dropped their rows. */
@@ -409,7 +415,7 @@ export class Member implements EngineEvents {
   }
 
   #applyMemberChange(entry: Entry): void {
-    const { id, error } = applyMemberChange(this.raft, this.membership, entry);
+    const { id, error } = applyMemberChange(this, entry);
     const pending = this.#proposals.take(id);
     if (pending !== undefined)
       this.#answers.push({ pending, result: { id, op: "ConfChange", response: undefined, error } });
@@ -433,6 +439,9 @@ export class Member implements EngineEvents {
       case "Compaction":
         if (result.error === undefined) this.#compaction.begin();
         break;
+      case "Alarm":
+        this.#alarms.tell();
+        break;
       case "LeaseGrant":
         this.#countLease(result);
         break;
@@ -442,7 +451,7 @@ export class Member implements EngineEvents {
         break;
     }
     if (result.error === errors.noSpace && !this.applyContext.alarms.has(AlarmType.NoSpace)) {
-      this.raiseAlarm(AlarmType.NoSpace);
+      this.#alarms.raise(AlarmType.NoSpace, errors.noSpace);
     }
   }
 
@@ -450,27 +459,6 @@ export class Member implements EngineEvents {
     if (response === undefined || !("ttl" in response)) return;
     this.counters.leasesGranted++;
     this.timings.leaseTtl.observe(response.ttl);
-  }
-
-  /** Room again: the alarm that this member raised goes without anybody's doing. */
-  #clearNoSpace(): void {
-    const own = this.applyContext.alarms
-      .get(AlarmType.NoSpace)
-      .some((each) => each.memberId === this.localId);
-    if (!own || this.#deviceFull || this.store.liveBytes > QUOTA_CLEAR_SHARE * this.options.quotaBytes)
-      return;
-    this.logger.info("space is available again; disarming the NOSPACE alarm of this member");
-    this.#proposeAlarm(AlarmAction.DEACTIVATE, AlarmType.NoSpace);
-  }
-
-  #proposeAlarm(action: number, alarm: number): void {
-    if (this.#alarmPending) return;
-    this.#alarmPending = true;
-    const done = (): void => {
-      this.#alarmPending = false;
-    };
-    const body = encodeAlarmRequest({ action, memberId: this.localId, alarm });
-    this.propose(RequestField.Alarm, body, { applied: done, failed: done });
   }
 
   /** Once a heartbeat: proposals that got no answer in time. */
@@ -482,7 +470,7 @@ export class Member implements EngineEvents {
         this.counters.proposalsFailed++;
         if (type !== "") this.timings.requests.observe(type, false, (now - started) / 1000);
       }
-      if (this.applyContext.alarms.has(AlarmType.NoSpace)) this.#clearNoSpace();
+      if (this.applyContext.alarms.has(AlarmType.NoSpace)) this.#alarms.clearNoSpace();
       if (this.store.compactionPending && !this.store.compactionHeld) this.#compaction.resume();
       this.#sweep();
     });

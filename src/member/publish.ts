@@ -44,14 +44,27 @@ export function decideClusterVersion(member: Member): void {
   const { membership, logger } = member;
   if (membership.version === wanted || membership.downgrade.enabled) return;
   const before = membership.version;
+  if (before === undefined)
+    logger.info("setting up initial cluster version using v3 API", {
+      "cluster-version": shortVersion(wanted),
+    });
   member.propose(RequestField.ClusterVersionSet, encodeClusterVersionSetRequest({ ver: wanted }), {
     applied: () => {
       const fields = { "cluster-id": hexId(member.clusterId), "local-member-id": hexId(member.localId) };
-      if (before === undefined)
-        logger.info("set initial cluster version", { ...fields, "cluster-version": wanted });
-      else logger.info("updated cluster version", { ...fields, from: before, to: wanted });
-      logger.info("enabled capabilities for version", { "cluster-version": wanted });
+      const version = { "cluster-version": shortVersion(wanted) };
+      if (before === undefined) logger.info("set initial cluster version", { ...fields, ...version });
+      else {
+        const change = { from: shortVersion(before), to: shortVersion(wanted) };
+        logger.info("updated cluster version", { ...fields, ...change });
+      }
+      logger.info("enabled capabilities for version", version);
+      logger.info("cluster version is updated", version);
     },
     failed: (error) => logger.warn("failed to update cluster version", { error: error.message }),
   });
+}
+
+/** `3.7` of `3.7.0`: how etcd writes the cluster's version in its log. */
+function shortVersion(version: string): string {
+  return version.split(".").slice(0, 2).join(".");
 }

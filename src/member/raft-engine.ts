@@ -60,6 +60,7 @@ export class RaftEngine implements Engine {
   #stopped = false;
   /** The term whose first entry was applied here while this member led it: from then on its reads are linearizable. */
   #readableTerm = 0;
+  #toldLeader: bigint = NONE;
   #appliedIndex: number;
   #appliedTerm = 0;
   #barriers: Barrier[] = [];
@@ -221,6 +222,7 @@ export class RaftEngine implements Engine {
     while (this.#node.hasReady()) {
       const ready = this.#node.ready();
       if (ready.softState !== undefined) {
+        this.#tellLeader();
         this.#events.roleChanged();
         this.#proposeHeld();
       }
@@ -238,6 +240,23 @@ export class RaftEngine implements Engine {
         this.#options.onFlushed(clock.now() - started, writer.writtenMillis);
       }
       this.#node.advance();
+    }
+  }
+
+  /** In the words of etcd/raft's node. */
+  #tellLeader(): void {
+    const { leader, term } = this;
+    const before = this.#toldLeader;
+    if (leader === before) return;
+    this.#toldLeader = leader;
+    const { id, logger } = this.#options;
+    const hex = (each: bigint): string => each.toString(16);
+    if (leader === NONE) logger.info(`raft.node: ${hex(id)} lost leader ${hex(before)} at term ${term}`);
+    else if (before === NONE)
+      logger.info(`raft.node: ${hex(id)} elected leader ${hex(leader)} at term ${term}`);
+    else {
+      const change = `from ${hex(before)} to ${hex(leader)}`;
+      logger.info(`raft.node: ${hex(id)} changed leader ${change} at term ${term}`);
     }
   }
 

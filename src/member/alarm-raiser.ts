@@ -1,0 +1,84 @@
+// This member's own alarms: raised and cleared through the log, so that all members know. Owned by Member. Also tells of every alarm in
+// the cluster that comes or goes.
+import { type EtcdError, errors } from "../base/errors.ts";
+import { humanBytes } from "../base/human-bytes.ts";
+import { type Alarm, AlarmType, alarmName } from "../cluster/alarms.ts";
+import { hexId } from "../cluster/ids.ts";
+import type { Fields } from "../ports/logger.ts";
+import { AlarmAction, encodeAlarmRequest } from "../wire/generated/etcdserverpb.ts";
+import type { Member } from "./member.ts";
+import { RequestField } from "./request.ts";
+
+/** A NOSPACE alarm of our own goes when so much of the quota is free again. */
+const QUOTA_CLEAR_SHARE = 0.95;
+
+export class AlarmRaiser {
+  readonly #member: Member;
+  #pending = false;
+  #deviceFull = false;
+  #told: readonly Alarm[];
+
+  constructor(member: Member) {
+    this.#member = member;
+    this.#told = [...member.applyContext.alarms.get(AlarmType.None)];
+  }
+
+  /** The device ran full, or has room again: the member turns read-only and back. */
+  spaceChanged(full: boolean): void {
+    this.#deviceFull = full;
+    if (full) this.raise(AlarmType.NoSpace, undefined);
+    else this.clearNoSpace();
+  }
+
+  /** `error`: what a client was told, when that is the reason. */
+  raise(alarm: number, error: EtcdError | undefined): void {
+    if (this.#pending || this.#isRaised(alarm)) return;
+    const { logger, options } = this.#member;
+    if (error === errors.noSpace) {
+      logger.warn("message exceeded backend quota; raising alarm", {
+        "quota-size-bytes": options.quotaBytes,
+        "quota-size": humanBytes(options.quotaBytes),
+        error: error.message,
+      });
+    } else logger.warn("raising an alarm", { alarm: alarmName(alarm) });
+    this.#propose(AlarmAction.ACTIVATE, alarm);
+  }
+
+  /** Room again: the alarm that this member raised goes without anybody's doing. */
+  clearNoSpace(): void {
+    if (!this.#isRaised(AlarmType.NoSpace) || this.#deviceFull) return;
+    const { store, options, logger } = this.#member;
+    if (store.liveBytes > QUOTA_CLEAR_SHARE * options.quotaBytes) return;
+    logger.info("space is available again; disarming the NOSPACE alarm of this member");
+    this.#propose(AlarmAction.DEACTIVATE, AlarmType.NoSpace);
+  }
+
+  /** After an Alarm request was applied. */
+  tell(): void {
+    const { logger, applyContext } = this.#member;
+    const before = this.#told;
+    const now = [...applyContext.alarms.get(AlarmType.None)];
+    this.#told = now;
+    for (const each of now) if (!before.includes(each)) logger.warn("alarm raised", fieldsOf(each));
+    for (const each of before) if (!now.includes(each)) logger.info("alarm disarmed", fieldsOf(each));
+  }
+
+  #isRaised(alarm: number): boolean {
+    const { applyContext, localId } = this.#member;
+    return applyContext.alarms.get(alarm).some((each) => each.memberId === localId);
+  }
+
+  #propose(action: number, alarm: number): void {
+    if (this.#pending) return;
+    this.#pending = true;
+    const done = (): void => {
+      this.#pending = false;
+    };
+    const body = encodeAlarmRequest({ action, memberId: this.#member.localId, alarm });
+    this.#member.propose(RequestField.Alarm, body, { applied: done, failed: done });
+  }
+}
+
+function fieldsOf({ memberId, alarm }: Alarm): Fields {
+  return { alarm: alarmName(alarm), from: hexId(memberId) };
+}
