@@ -135,7 +135,7 @@ report("put, known key", count, (i) => put(pick(asked, i)));
     const block = checkpoint.next();
     longest = Math.max(longest, cpuMicros() - start);
     if (block === undefined) break;
-    blocks.push(block);
+    blocks.push(block.slice());
   }
   const bytes = blocks.reduce((sum, block) => sum + block.length, 0);
   console.log(

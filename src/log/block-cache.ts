@@ -19,6 +19,13 @@ import {
 const BLOCK_MASK = BLOCK_BYTES - 1;
 const ALL_PAGES = 0xffff;
 
+/** The bits of the pages that [from, to) of a block touches. */
+function pagesOf(from: number, to: number): number {
+  const first = from >>> PAGE_SHIFT;
+  const last = (to - 1) >>> PAGE_SHIFT;
+  return ((2 << last) - 1) & ~((1 << first) - 1);
+}
+
 export class BlockCache implements ValueReader {
   readonly #digest: Digest;
   readonly #files = new Map<number, LogFile>();
@@ -100,6 +107,17 @@ export class BlockCache implements ValueReader {
     }
   }
 
+  /** The value when it is here already, verified and in one block; reading it this way does not keep the block. */
+  peekValue(number: FileNumber, offset: number, length: number): Uint8Array | undefined {
+    const file = this.#fileFor(number, offset, length);
+    const slot = file.slots[offset >>> BLOCK_SHIFT]!;
+    const start = offset & BLOCK_MASK;
+    if (slot === -1 || start + length > BLOCK_BYTES) return undefined;
+    const needed = pagesOf(start, start + length);
+    if ((this.#verified[slot]! & needed) !== needed) return undefined;
+    return this.#buffers[slot]!.subarray(start, start + length);
+  }
+
   /** A block for the appender: pinned, complete in its own eyes, its content undefined. */
   takeBlock(file: LogFile, block: number): number {
     file.ensureBlock(block);
@@ -152,7 +170,7 @@ export class BlockCache implements ValueReader {
     let slot = file.slots[block]!;
     const first = from >>> PAGE_SHIFT;
     const last = (to - 1) >>> PAGE_SHIFT;
-    const needed = ((2 << last) - 1) & ~((1 << first) - 1);
+    const needed = pagesOf(from, to);
     if (slot < 0 || (this.#verified[slot]! & needed) !== needed) {
       slot = this.#load(file, block, slot, first, last);
       this.#verify(file, block, slot, first, last);

@@ -37,6 +37,7 @@ import { type Recovered, recover } from "./recover.ts";
 import { RunWriter } from "./run.ts";
 import { Space } from "./space.ts";
 import { SpareSegments } from "./spare-segments.ts";
+import { ValueCopier } from "./value-copier.ts";
 
 export type LogOptions = {
   /** <data-dir>/member/cairn */
@@ -322,7 +323,7 @@ export class Log {
       clock,
       runBytesMax: limits.segmentBytesMax,
       nextNumber: () => this.#nextNumber(),
-      values: this.#cache,
+      values: new ValueCopier(this.#cache, digest),
       addFile: (file) => this.#files.add(file),
     };
   }

@@ -8,8 +8,12 @@ import type { ReclaimStore } from "./contract.ts";
 import type { LogFile } from "./log-file.ts";
 import { type RunOptions, RunWriter } from "./run.ts";
 
-/** Rows looked at before the clock is asked whether this turn has taken long enough. */
+/**
+ * Rows looked at, and bytes copied (as far as the last bite lets one guess), before the clock is asked whether this turn has taken long
+ * enough: 64 values of a mebibyte would be a pause of their own.
+ */
 const BITE_ROWS = 64;
+const BITE_BYTES = 128 << 10;
 const SLICE_MILLIS_MAX = 1;
 /** Values in memory between their copy and their relocation; each costs 24 bytes, for the time of a reclaim. */
 const MOVES_MAX = 1 << 18;
@@ -19,7 +23,7 @@ const LIVE_SHARE_MAX_FORCED = 0.95;
 
 export type ReclaimOptions = RunOptions & {
   readonly clock: Clock;
-  readonly values: ValueReader;
+  readonly values: Pick<ValueReader, "readValue">;
   readonly addFile: (file: LogFile) => void;
 };
 
@@ -107,7 +111,10 @@ async function fillRuns(
   options: ReclaimOptions,
 ): Promise<boolean> {
   const { clock, values } = options;
+  let bytes = 0;
+  let rows = 1;
   const visit = (main: Revision, sub: number, file: FileNumber, offset: number, length: number): void => {
+    bytes += length;
     const place = writer.add(values.readValue(file, offset, length));
     const at = moves.length++;
     moves.mains[at] = main;
@@ -119,7 +126,9 @@ async function fillRuns(
   };
   let sliceBegan = clock.now();
   for (;;) {
-    const more = cursor.next(BITE_ROWS, visit);
+    bytes = 0;
+    const more = cursor.next(rows, visit);
+    rows = bytes > BITE_BYTES ? Math.max(1, rows >>> 1) : Math.min(BITE_ROWS, rows * 2);
     if (writer.full) await writer.drain();
     if (!more) return false;
     if (moves.length + BITE_ROWS > MOVES_MAX) return true;

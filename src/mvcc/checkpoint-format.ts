@@ -27,13 +27,25 @@ export const BLOCK_BYTES_MAX = 1 << 28;
 export const IMAGE_ROW_WORDS = 9;
 export const WIDE_WORDS = 6;
 
-export function newBlock(kind: BlockKind, payloadBytes: number, a: number, b: number): Int32Array {
-  const words = new Int32Array((BLOCK_HEAD_BYTES + ((payloadBytes + 7) & ~7)) / 4);
-  words[0] = MAGIC | kind;
-  words[1] = words.byteLength - BLOCK_HEAD_BYTES;
-  words[2] = a;
-  words[3] = b;
-  return words;
+/**
+ * The one block of a checkpoint, filled again and again: a fresh half mebibyte for each slice would have the collector run beside
+ * every checkpoint. What `next` gave out last is overwritten.
+ */
+export class BlockBuffer {
+  #words = new Int32Array(0);
+
+  /** A block with its head; all of the payload is the caller's to fill, but for the padding at its end. */
+  next(kind: BlockKind, payloadBytes: number, a: number, b: number): Int32Array {
+    const length = (BLOCK_HEAD_BYTES + ((payloadBytes + 7) & ~7)) / 4;
+    if (this.#words.length < length) this.#words = new Int32Array(Math.max(length, 2 * this.#words.length));
+    const words = this.#words.subarray(0, length);
+    words[length - 1] = 0;
+    words[0] = MAGIC | kind;
+    words[1] = words.byteLength - BLOCK_HEAD_BYTES;
+    words[2] = a;
+    words[3] = b;
+    return words;
+  }
 }
 
 export function blockBytes(block: Int32Array): Uint8Array {

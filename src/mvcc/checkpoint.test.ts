@@ -27,7 +27,8 @@ function remove(store: Store, key: string): void {
 function image(store: Store): Uint8Array {
   const blocks: Uint8Array[] = [];
   const checkpoint = store.checkpoint();
-  for (let block = checkpoint.next(); block !== undefined; block = checkpoint.next()) blocks.push(block);
+  for (let block = checkpoint.next(); block !== undefined; block = checkpoint.next())
+    blocks.push(block.slice());
   return Buffer.concat(blocks);
 }
 

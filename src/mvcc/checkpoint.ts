@@ -6,6 +6,7 @@ import type { LeaseId, Revision } from "../base/brand.ts";
 import { copyBytes } from "../base/bytes.ts";
 import {
   BLOCK_HEAD_BYTES,
+  BlockBuffer,
   BlockKind,
   blockBytes,
   float64s,
@@ -13,7 +14,6 @@ import {
   IMAGE_ROW_WORDS,
   KEYS_BYTES_MAX,
   KEYS_MAX,
-  newBlock,
   TABLE_ENTRIES_MAX,
   VERSION,
   WIDE_WORDS,
@@ -43,7 +43,10 @@ import type { Tables } from "./tables.ts";
 export interface Checkpoint {
   /** The image shows the store as of this revision. */
   readonly revision: Revision;
-  /** The next block, of about half a mebibyte (a longer key makes a longer block), or undefined at the end. */
+  /**
+   * The next block, of about half a mebibyte (a longer key makes a longer block), or undefined at the end. A view that is overwritten
+   * by the next call.
+   */
   next(): Uint8Array | undefined;
   /** Gives up. Harmless after the end. */
   cancel(): void;
@@ -54,6 +57,7 @@ type Phase = "head" | "files" | "leases" | "rows" | "keys" | "end" | "done";
 export class RunningCheckpoint implements Checkpoint {
   readonly revision: Revision;
   readonly #tables: Tables;
+  readonly #block = new BlockBuffer();
   readonly #compactor: Compactor;
   readonly #files: readonly FileNumber[];
   readonly #leases: readonly LeaseId[];
@@ -107,7 +111,7 @@ export class RunningCheckpoint implements Checkpoint {
       case "end":
         this.#phase = "done";
         this.cancel();
-        return blockBytes(newBlock(BlockKind.End, 0, 0, 0));
+        return blockBytes(this.#block.next(BlockKind.End, 0, 0, 0));
       case "done":
         return undefined;
     }
@@ -122,7 +126,7 @@ export class RunningCheckpoint implements Checkpoint {
   }
 
   #head(): Int32Array {
-    const block = newBlock(BlockKind.Head, HEAD_NUMBERS * 8, VERSION, 0);
+    const block = this.#block.next(BlockKind.Head, HEAD_NUMBERS * 8, VERSION, 0);
     const numbers = [this.revision, this.#finished, this.#scheduled, this.#rows, this.#keys, this.#chunks];
     float64s(block, BLOCK_HEAD_BYTES / 4, HEAD_NUMBERS).set(numbers);
     return block;
@@ -131,7 +135,7 @@ export class RunningCheckpoint implements Checkpoint {
   #filesBlock(): Int32Array {
     const first = this.#index;
     const part = this.#files.slice(first, first + TABLE_ENTRIES_MAX);
-    const block = newBlock(BlockKind.Files, part.length * 8, first, part.length);
+    const block = this.#block.next(BlockKind.Files, part.length * 8, first, part.length);
     float64s(block, BLOCK_HEAD_BYTES / 4, part.length).set(part);
     this.#advance(first + part.length, this.#files.length, "leases");
     return block;
@@ -140,7 +144,7 @@ export class RunningCheckpoint implements Checkpoint {
   #leasesBlock(): Int32Array {
     const first = this.#index;
     const part = this.#leases.slice(first, first + TABLE_ENTRIES_MAX);
-    const block = newBlock(BlockKind.Leases, part.length * 8, first, part.length);
+    const block = this.#block.next(BlockKind.Leases, part.length * 8, first, part.length);
     const ids = new BigInt64Array(block.buffer, block.byteOffset + BLOCK_HEAD_BYTES, part.length);
     for (let i = 0; i < part.length; i++) ids[i] = part[i]!;
     this.#advance(first + part.length, this.#leases.length, "rows");
@@ -163,7 +167,7 @@ export class RunningCheckpoint implements Checkpoint {
     const count = ranks.rows;
     const rowWords = count * IMAGE_ROW_WORDS;
     const payload = 8 + (rowWords + (rowWords & 1)) * 4 + ranks.wide.length * WIDE_WORDS * 4;
-    const block = newBlock(BlockKind.Rows, payload, count, ranks.wide.length);
+    const block = this.#block.next(BlockKind.Rows, payload, count, ranks.wide.length);
     const head = BLOCK_HEAD_BYTES / 4;
     float64s(block, head, 1)[0] = rows.bases[chunk]!;
     let to = head + 2;
@@ -181,7 +185,7 @@ export class RunningCheckpoint implements Checkpoint {
       block[to + 8] = this.#nameOf(words[at + PREVIOUS]!);
       to += IMAGE_ROW_WORDS;
     }
-    to += to & 1;
+    if ((to & 1) !== 0) block[to++] = 0;
     for (const row of ranks.wide) {
       const slot = ((chunk << CHUNK_BITS) | row) as Slot;
       const wide = rows.wideOf(slot);
@@ -249,7 +253,7 @@ export class RunningCheckpoint implements Checkpoint {
     }
     if (next === 0) this.#phase = "end";
     else this.#key = copyBytes(arena.bytesOf(next));
-    const block = newBlock(BlockKind.Keys, words * 4, ids.length, 0);
+    const block = this.#block.next(BlockKind.Keys, words * 4, ids.length, 0);
     let to = BLOCK_HEAD_BYTES / 4;
     for (let i = 0; i < ids.length; i++) {
       block[to] = this.#nameOf(newest[i]!);
