@@ -3,6 +3,7 @@
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import type { MemberId } from "../base/brand.ts";
+import { goDuration } from "../base/go-duration.ts";
 import { hexId } from "../cluster/ids.ts";
 import { type Bootstrap, verifyBootstrap } from "../config/bootstrap.ts";
 import type { Config } from "../config/config.ts";
@@ -12,6 +13,7 @@ import { clientTlsContext, listenAddress } from "../config/listening.ts";
 import { STARTUP_MESSAGE, startupFields } from "../config/startup-line.ts";
 import { type EndpointUrl, isSecure } from "../config/urls.ts";
 import { EtcdDataError } from "../etcdfile/import.ts";
+import type { GrpcCall } from "../grpc/call.ts";
 import { GrpcServer } from "../grpc/server.ts";
 import { createClientHandler, createMetricsHandler, type HttpOptions } from "../http/handler.ts";
 import { createHttpServer } from "../http/server.ts";
@@ -152,6 +154,8 @@ async function openEdge(
   const grpc = new GrpcServer({
     methods: methodTable(member, health),
     clientRequests: clientRequestCells(metrics),
+    slowUnaryMillis: config.warningUnaryRequestDurationMillis,
+    onSlowUnary: slowUnaryLine(logger.named("grpc/server.ts")),
     methodStats: new GrpcMetrics(metrics, config.metricsExtensive).method,
     clock: member.clock,
     maxReceiveBytes: config.requestBytesMax + MESSAGE_OVERHEAD_BYTES,
@@ -198,6 +202,22 @@ async function openEdge(
     throw new StartError("failed to start etcd", { error: textOf(error) });
   }
   return { grpc, listeners, close };
+}
+
+/** etcd's line about a slow unary call; what the messages held is not known here. */
+function slowUnaryLine(logger: NodeLogger): (call: GrpcCall, millis: number) => void {
+  return (call, millis) =>
+    logger.warn("request stats", {
+      "start time": new Date(Date.now() - millis).toISOString(),
+      "time spent": goDuration(millis),
+      remote: call.remoteAddress,
+      "response type": call.route.path,
+      "request count": -1,
+      "request size": call.requestBytes,
+      "response count": -1,
+      "response size": call.responseBytes,
+      "request content": "",
+    });
 }
 
 /** Files left for connections; a start without any is refused, as etcd does. */

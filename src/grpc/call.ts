@@ -19,6 +19,13 @@ import { CANCELED, DEADLINE_EXCEEDED, messageTooLarge } from "./status.ts";
 export interface CallHost {
   readonly maxReceiveBytes: number;
   readonly deadlines: DeadlineWheel;
+  /** Milliseconds on the clock. */
+  readonly now: () => number;
+  /** The same, read once in a turn of the event loop. */
+  turnNow(): number;
+  /** Unary calls that take longer are told of. */
+  readonly slowUnaryMillis: number;
+  slowUnary(call: GrpcCall, millis: number): void;
   /** Told of each end, or undefined: nobody listens. */
   readonly onHandled: ((call: GrpcCall, code: Code) => void) | undefined;
 }
@@ -35,6 +42,10 @@ const FLAG_WITHOUT_ENCODING = internal("grpc: compressed flag set with identity 
 
 export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
   readonly route: Route;
+  /** Bytes of the messages in and out, for the line about a slow call. */
+  requestBytes = 0;
+  responseBytes = 0;
+  #startedMillis = 0;
   readonly #host: CallHost;
   readonly #connection: Connection;
   readonly #stream: Stream;
@@ -80,7 +91,9 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
 
   /** Called once, when the stream stands behind this call. `last`: the client sends nothing more. */
   begin(last: boolean): void {
-    this.route.stats.started.add(1);
+    const { stats } = this.route;
+    stats.started.add(1);
+    this.#startedMillis = stats.seconds === undefined ? this.#host.turnNow() : this.#host.now();
     if (this.deadline !== Number.POSITIVE_INFINITY) this.#host.deadlines.add(this);
     if (this.route.bidi) this.#requests = (this.route.method as BidiMethod).open(this);
     if (last) this.#requestsEnded();
@@ -172,6 +185,7 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
     const message = flag === 0 ? bytes : this.#decompress(flag, bytes);
     if (message === undefined) return;
     this.route.stats.received.add(1);
+    this.requestBytes += message.length;
     if (this.#requests !== undefined) {
       this.#requests.message(message);
     } else if (this.#dispatched || this.#request !== undefined) {
@@ -233,6 +247,7 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
   #begin(length: number): boolean {
     const stream = this.#stream;
     this.route.stats.sent.add(1);
+    this.responseBytes += length;
     if (!stream.headersSent) {
       stream.headersSent = true;
       writeResponseHeaders(this.#connection, stream.id);
@@ -282,6 +297,7 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
     } else {
       const stream = this.#stream;
       this.route.stats.sent.add(1);
+      this.responseBytes += source.totalBytes;
       if (!stream.headersSent) {
         stream.headersSent = true;
         writeResponseHeaders(this.#connection, stream.id);
@@ -328,7 +344,17 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
     this.#reader = undefined;
     this.#request = undefined;
     this.route.stats.handled[code]!.add(1);
+    this.#time();
     if (this.#host.onHandled !== undefined) this.#host.onHandled(this, code);
+  }
+
+  #time(): void {
+    const host = this.#host;
+    const { method, stats } = this.route;
+    if (stats.seconds !== undefined) stats.seconds.observe((host.now() - this.#startedMillis) / 1000);
+    if (method.kind !== "unary") return;
+    const millis = host.turnNow() - this.#startedMillis;
+    if (millis > host.slowUnaryMillis) host.slowUnary(this, millis);
   }
 
   // ── ends that others make ──

@@ -47,6 +47,9 @@ export type GrpcServerOptions = {
   readonly onPlainRequest: PlainHandler | undefined;
   /** Gives requests on plain-text connections to onPlainRequest too: who answers them there decides. */
   readonly plainRequestsWithoutTls?: boolean;
+  /** Told of unary calls that took longer (etcd: warning-unary-request-duration). Absent: of none. */
+  readonly slowUnaryMillis?: number;
+  readonly onSlowUnary?: (call: GrpcCall, millis: number) => void;
   /** Called at each call's end, with its code: for histograms. Undefined costs nothing. */
   readonly onHandled?: (call: GrpcCall, code: Code) => void;
 };
@@ -59,10 +62,13 @@ export class GrpcServer implements ConnectionHost, CallHost {
   readonly maxReceiveBytes: number;
   readonly now: () => number;
   readonly onHandled: ((call: GrpcCall, code: Code) => void) | undefined;
+  readonly slowUnaryMillis: number;
 
   readonly #options: GrpcServerOptions;
   readonly #routes: Routes;
   readonly #connections = new Set<Connection>();
+  /** Below zero: not read in this turn. */
+  #turnMillis = -1;
   #dirty: Connection[] = [];
   #flushing: Connection[] = [];
   #flushAsked = false;
@@ -77,7 +83,24 @@ export class GrpcServer implements ConnectionHost, CallHost {
     this.maxConcurrentStreams = options.maxConcurrentStreams;
     this.maxReceiveBytes = options.maxReceiveBytes;
     this.onHandled = options.onHandled;
+    this.slowUnaryMillis = options.slowUnaryMillis ?? Number.POSITIVE_INFINITY;
     this.now = () => options.clock.now();
+  }
+
+  turnNow(): number {
+    if (this.#turnMillis < 0) {
+      this.#turnMillis = this.now();
+      this.#options.clock.endOfTurn(this.#forgetTime);
+    }
+    return this.#turnMillis;
+  }
+
+  readonly #forgetTime = (): void => {
+    this.#turnMillis = -1;
+  };
+
+  slowUnary(call: GrpcCall, millis: number): void {
+    this.#options.onSlowUnary?.(call, millis);
   }
 
   /** Takes a socket that speaks HTTP/2. `head`: what was already read from it. */

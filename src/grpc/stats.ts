@@ -1,6 +1,6 @@
 // What the edge counts: per method the four counters that etcd's metrics have (src/node/metrics-grpc hands in its rows), and
 // plain numbers per server, which the owner's metrics read when they are asked for. Written by call and server only.
-import type { Counter } from "../ports/metrics.ts";
+import type { Counter, Histogram } from "../ports/metrics.ts";
 import type { Method } from "../service/call.ts";
 
 export type MethodStats = {
@@ -10,6 +10,8 @@ export type MethodStats = {
   readonly sent: Counter;
   /** Calls ended, by gRPC code, 0 to 16. */
   readonly handled: readonly Counter[];
+  /** Seconds from a call's start to its status; undefined: nobody asks, and no clock is read. */
+  readonly seconds?: Histogram | undefined;
 };
 
 /** Gives the row of a method, once per method when the server is made. */

@@ -5,6 +5,14 @@ import type { EtcdError } from "../base/errors.ts";
 import { goDuration } from "../base/go-duration.ts";
 import type { Entry } from "../log/contract.ts";
 import type { Logger } from "../ports/logger.ts";
+import {
+  type DeleteRangeResponse,
+  encodeDeleteRangeResponse,
+  encodePutResponse,
+  encodeTxnResponse,
+  type PutResponse,
+  type TxnResponse,
+} from "../wire/generated/etcdserverpb.ts";
 import type { Counters } from "./counters.ts";
 import { describeEntry } from "./describe-request.ts";
 
@@ -21,7 +29,7 @@ export class SlowLog {
 
   /** An entry took longer than it may. */
   slowEntry(entry: Entry, result: Applied, millis: number): void {
-    this.#slow(millis, "", describeEntry(entry.data), "", result.error);
+    this.#slow(millis, "", describeEntry(entry.data), responseSize(result), result.error);
   }
 
   /** A read did, including its wait for the leader. */
@@ -55,5 +63,19 @@ export class SlowLog {
       response,
       ...(error === undefined ? {} : { error: error.message }),
     });
+  }
+}
+
+function responseSize({ op, response }: Applied): string {
+  if (response === undefined) return "";
+  switch (op) {
+    case "Put":
+      return `size:${encodePutResponse(response as PutResponse).length}`;
+    case "DeleteRange":
+      return `size:${encodeDeleteRangeResponse(response as DeleteRangeResponse).length}`;
+    case "Txn":
+      return `size:${encodeTxnResponse(response as TxnResponse).length}`;
+    default:
+      return "";
   }
 }
