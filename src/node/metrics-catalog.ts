@@ -116,7 +116,7 @@ export const ETCD_METRICS: readonly MetricDefinition[] = [
   ),
   histogram(
     "etcd_debugging_snap_save_total_duration_seconds",
-    "The total latency distributions of save called by snapshot.",
+    "The total latency distributions of writing a checkpoint of the store.",
     doubling(0.001, 14),
   ),
   counter("etcd_debugging_store_expires_total", "Total number of expired keys."),
@@ -147,7 +147,8 @@ export const ETCD_METRICS: readonly MetricDefinition[] = [
   ),
   histogram(
     "etcd_disk_backend_commit_duration_seconds",
-    "The latency distributions of commit called by backend.",
+    // Not etcd's words: there is no backend to commit to, the log is the database.
+    "The latency distributions of a batch of committed entries becoming the state of the store.",
     doubling(0.001, 14),
   ),
   histogram(
