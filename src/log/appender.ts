@@ -11,6 +11,7 @@ import type { BlockCache } from "./block-cache.ts";
 import type { Entry, EntryPlace, HardState, Identity, LogWriter } from "./contract.ts";
 import type { EntryTable } from "./entry-table.ts";
 import type { FlushMark } from "./flush-mark.ts";
+import type { FlushPace } from "./flush-pace.ts";
 import {
   END_BYTE,
   ENTRY_DATA_OFFSET,
@@ -36,10 +37,6 @@ import { BLOCK_BYTES, BLOCK_SHIFT, type LogFile, PAGE_BYTES, PAGES_PER_BLOCK } f
 
 const BLOCK_MASK = BLOCK_BYTES - 1;
 const END_RECORD: Uint8Array = Uint8Array.of(END_BYTE);
-/** Flushes faster than this on average are done inline; a hop through the thread pool costs about as much. */
-const SYNC_FLUSH_MILLIS_MAX = 0.4;
-/** Weight of the newest flush in the average. */
-const FLUSH_WEIGHT = 0.2;
 
 export type AppenderOptions = {
   readonly digest: Digest;
@@ -47,6 +44,7 @@ export type AppenderOptions = {
   readonly cache: BlockCache;
   readonly table: EntryTable;
   readonly mark: FlushMark;
+  readonly pace: FlushPace;
   /** A new, allocated segment, or undefined while none is ready; then the current one goes on beyond its allocation. */
   readonly takeSpare: () => LogFile | undefined;
   /** A segment is full, flushed and closed for writing. */
@@ -81,7 +79,6 @@ export class Appender implements LogWriter {
   #behind: Part[] = [];
   #failed = false;
   #waiting: (() => void)[] = [];
-  #flushMillis = 0;
   #stagedBytes = 0;
   #appendedBytes = 0;
   writtenMillis = 0;
@@ -123,7 +120,7 @@ export class Appender implements LogWriter {
     // Beyond the allocation a write may find no room, and giving the reserve back takes the asynchronous way.
     return (
       !this.#flushing &&
-      this.#flushMillis <= SYNC_FLUSH_MILLIS_MAX &&
+      this.#options.pace.prefersInline(this.#stagedBytes) &&
       this.#position <= this.#file.allocatedBytes
     );
   }
@@ -191,8 +188,12 @@ export class Appender implements LogWriter {
       throw error;
     }
     this.#options.mark.flushed(this.#file.number, this.#issued);
-    if (this.#flushing) this.#behind.push(...parts);
-    else this.#finish(parts, this.#options.clock.now() - started);
+    if (this.#flushing) {
+      this.#behind.push(...parts);
+      return;
+    }
+    this.#options.pace.noteInline(this.#options.clock.now() - started);
+    this.#finish(parts);
   }
 
   #writeSync(part: Part): void {
@@ -216,6 +217,7 @@ export class Appender implements LogWriter {
     const parts = this.#issue();
     const file = this.#file.number;
     const issued = this.#issued;
+    const bytes = this.#stagedBytes;
     this.#inFlight = parts;
     try {
       // Never calls back before flush() has returned, even with nothing to do.
@@ -236,10 +238,8 @@ export class Appender implements LogWriter {
     const behind = this.#behind;
     this.#inFlight = [];
     this.#behind = [];
-    this.#finish(
-      [...parts, ...behind],
-      parts.length > 0 ? this.#options.clock.now() - started : this.#flushMillis,
-    );
+    if (parts.length > 0) this.#options.pace.notePooled(this.#options.clock.now() - started, bytes);
+    this.#finish([...parts, ...behind]);
     this.#flushing = false;
     if (this.#waiting.length > 0) void this.#run();
     for (const done of waiting) done();
@@ -294,8 +294,7 @@ export class Appender implements LogWriter {
     return chunks;
   }
 
-  #finish(parts: readonly Part[], millis: number): void {
-    this.#flushMillis += (millis - this.#flushMillis) * FLUSH_WEIGHT;
+  #finish(parts: readonly Part[]): void {
     for (const part of parts) {
       const complete = part.sealed
         ? part.slots.length

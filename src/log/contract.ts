@@ -42,7 +42,7 @@ export interface LogWriter {
   readonly appendedBytes: number;
   /** How long the writes of the newest flush took, without the waiting for the device. */
   readonly writtenMillis: number;
-  /** True when the recent flushes were fast enough that flushSync beats a hop through the thread pool. */
+  /** True when nothing is being flushed, little is staged, and flushSync was quick of late: then it beats a hop through the thread pool. */
   readonly prefersSync: boolean;
 }
 

@@ -2,11 +2,13 @@
 // for segments, reserve and lagging followers, and a big one must not rotate, reclaim or send snapshots all the time. Log keeps one
 // and renews it once a second. Pure arithmetic; the limits are upper bounds.
 
-/** Segment sizes, cache and reserve: named, so that tests make them small. */
+/** Sizes of segments, cache, inline flushes and reserve: named, so that tests make them small. */
 export type LogLimits = {
   readonly segmentBytesFirst: number;
   readonly segmentBytesMax: number;
   readonly cacheBytesMax: number;
+  /** Bigger batches are flushed through the thread pool (see flush-pace.ts). */
+  readonly inlineFlushBytesMax: number;
   /** Given back when the device is full, so that what is in flight can finish. */
   readonly reserveBytes: number;
   /** Entries (etcd's --snapshot-catchup-entries) and their bytes kept for followers that lag behind. */
@@ -20,6 +22,7 @@ export const LOG_LIMITS: LogLimits = {
   segmentBytesFirst: 4 << 20,
   segmentBytesMax: 64 << 20,
   cacheBytesMax: 32 << 20,
+  inlineFlushBytesMax: 64 << 10,
   reserveBytes: 32 << 20,
   catchUpEntries: 5_000,
   catchUpBytesMax: 64 << 20,

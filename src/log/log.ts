@@ -27,6 +27,7 @@ import type { EntryTable } from "./entry-table.ts";
 import { errorText, isDiskErrorCode } from "./errors.ts";
 import { FileSet } from "./file-set.ts";
 import { FlushMark } from "./flush-mark.ts";
+import { FlushPace } from "./flush-pace.ts";
 import { readImageChunks } from "./image.ts";
 import { JobQueue } from "./job-queue.ts";
 import type { LogFile } from "./log-file.ts";
@@ -395,6 +396,7 @@ export class Log {
         cache: this.#cache,
         table: this.#table,
         mark,
+        pace: new FlushPace(this.#options.limits.inlineFlushBytesMax),
         takeSpare: () => {
           const next = spares.take();
           return next === undefined ? undefined : this.#files.add(next);
