@@ -1,60 +1,119 @@
-// `npm run sim`: the seeded tests (storms over clusters, power losses, model fuzz) again and again, each round from another seed.
-//   npm run sim -- [WORD...] [--minutes N] [--seed S]      (one minute; words narrow the files, as in npm test)
-// A failure prints the command that replays it. It ends by itself, after the round under way, with `N passed, N failed`.
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { run } from "node:test";
-import { parseArgs } from "node:util";
+// `npm run sim`: simulates histories of a member under faults, one per seed, and closes with `N passed, N failed`. A failure prints the
+// command that replays it. Options: --seed S (one history, or the first of several), --seeds N, --minutes M (until the time is over).
+import { availableParallelism } from "node:os";
+import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { nodeDigest } from "../src/node/digest.ts";
+import { simulate } from "../src/sim/simulation.ts";
 
-const MINUTES_DEFAULT = 1;
-/** From one round's seed to the next: farther than the seeds that one file tries. */
-const SEED_STEP = 10_000;
-const SEED_MAX = 1_000_000_000;
+type Report = {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly faults: ReadonlyMap<string, number>;
+  readonly calls: number;
+  readonly revisions: number;
+  readonly events: number;
+  readonly fingerprint: string;
+};
 
-const { values, positionals: words } = parseArgs({
-  allowPositionals: true,
-  options: { minutes: { type: "string" }, seed: { type: "string" } },
-});
-const root = new URL("../src", import.meta.url).pathname;
-const files = readdirSync(root, { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".test.js"))
-  .filter((name) => words.length === 0 || words.some((word) => name.includes(word)))
-  .filter((name) => readFileSync(join(root, name), "utf8").includes("FUZZ_SEED"))
-  .sort();
+const SEEDS = 200;
 
-type Round = { passed: number; failed: number };
+async function simulateSeed(seed: number): Promise<Report> {
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  return { seed, ...(await simulate({ seed, digest: nodeDigest(), turn })) };
+}
 
-/** One run of all files. Their processes inherit the seed. */
-function runRound(seed: number): Promise<Round> {
-  process.env["FUZZ_SEED"] = String(seed);
-  const round: Round = { passed: 0, failed: 0 };
-  const stream = run({ files: files.map((name) => join(root, name)), concurrency: 1 });
-  stream.on("test:pass", () => {
-    round.passed++;
-  });
-  stream.on("test:fail", (event) => {
-    round.failed++;
-    const cause = event.details.error.cause;
-    const word = event.file?.slice(root.length + 1).replace(".test.js", "") ?? "";
-    console.log(`FAILED: ${event.name}\n  replay: FUZZ_SEED=${seed} npm test -- ${word}`);
-    console.log(cause instanceof Error ? cause.stack : String(cause ?? event.details.error.message));
-  });
-  return new Promise((resolve) => {
-    stream.on("end", () => resolve(round));
-    stream.resume();
+/** A worker is sent seeds one by one and reports each. */
+function work(): void {
+  const port = parentPort!;
+  const stray: string[] = [];
+  process.on("unhandledRejection", (error) =>
+    stray.push(error instanceof Error ? String(error.stack) : String(error)),
+  );
+  port.on("message", (seed: number) => {
+    void simulateSeed(seed).then((report) => {
+      const violations = [...report.violations, ...stray.splice(0).map((text) => `nobody caught ${text}`)];
+      port.postMessage({ ...report, violations });
+    });
   });
 }
 
-const until = Date.now() + Number(values.minutes ?? MINUTES_DEFAULT) * 60_000;
-let seed = values.seed === undefined ? Math.floor(Math.random() * SEED_MAX) : Number(values.seed);
-let passed = 0;
-let failed = 0;
-console.log(`${files.length} seeded files, first seed ${seed}`);
-for (let rounds = 0; files.length > 0 && (rounds === 0 || Date.now() < until); rounds++, seed += SEED_STEP) {
-  const round = await runRound(seed);
-  passed += round.passed;
-  failed += round.failed;
-  console.log(`seed ${seed}: ${round.passed} passed, ${round.failed} failed`);
+function numberOption(name: string): number | undefined {
+  const at = process.argv.indexOf(`--${name}`);
+  if (at < 0) return undefined;
+  const value = Number(process.argv[at + 1]);
+  if (Number.isFinite(value)) return value;
+  console.error(`--${name} needs a number`);
+  process.exit(2);
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+
+function main(): void {
+  const first = numberOption("seed") ?? 1;
+  const minutes = numberOption("minutes");
+  const one =
+    numberOption("seed") !== undefined && numberOption("seeds") === undefined && minutes === undefined;
+  const count = one
+    ? 1
+    : (numberOption("seeds") ?? (minutes === undefined ? SEEDS : Number.POSITIVE_INFINITY));
+  const deadline = minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + minutes * 60_000;
+  const tally = new Tally();
+  let next = 0;
+  let busy = 0;
+  const feed = (worker: Worker): void => {
+    if (next < count && Date.now() < deadline) {
+      worker.postMessage(first + next++);
+      return;
+    }
+    void worker.terminate();
+    if (--busy === 0) tally.close();
+  };
+  for (let n = Math.min(count, Math.max(1, availableParallelism())); n > 0; n--) {
+    const worker = new Worker(new URL(import.meta.url), { workerData: "sim" });
+    busy++;
+    worker.on("message", (report: Report) => {
+      tally.add(report, one);
+      feed(worker);
+    });
+    worker.on("error", (error) => {
+      console.log(`a simulation ended with ${error.stack}`);
+      process.exit(1);
+    });
+    feed(worker);
+  }
+}
+
+class Tally {
+  readonly #started = Date.now();
+  readonly #faults = new Map<string, number>();
+  readonly #sums = { calls: 0, revisions: 0, events: 0 };
+  #passed = 0;
+  #failed = 0;
+
+  add(report: Report, verbose: boolean): void {
+    for (const [name, times] of report.faults) this.#faults.set(name, (this.#faults.get(name) ?? 0) + times);
+    this.#sums.calls += report.calls;
+    this.#sums.revisions += report.revisions;
+    this.#sums.events += report.events;
+    if (verbose) console.log(`seed ${report.seed}: ${report.fingerprint}`);
+    if (report.violations.length === 0) {
+      this.#passed++;
+      return;
+    }
+    this.#failed++;
+    console.log(`FAILED: npm run sim -- --seed ${report.seed}`);
+    for (const violation of report.violations.slice(0, verbose ? 20 : 3))
+      console.log(`  ${violation.slice(0, 2000)}`);
+  }
+
+  close(): void {
+    const { calls, revisions, events } = this.#sums;
+    const seconds = ((Date.now() - this.#started) / 1000).toFixed(1);
+    console.log(`${calls} calls, ${revisions} revisions, ${events} watch events checked in ${seconds} s`);
+    const faults = [...this.#faults].sort().map(([name, times]) => `${name} ${times}`);
+    console.log(`faults: ${faults.join(", ")}`);
+    console.log(`${this.#passed} passed, ${this.#failed} failed`);
+    process.exitCode = this.#failed > 0 || this.#passed === 0 ? 1 : 0;
+  }
+}
+
+if (isMainThread) main();
+else if (workerData === "sim") work();

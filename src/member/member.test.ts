@@ -13,7 +13,7 @@ import { silentLogger } from "../ports/logger.ts";
 import type { MethodTable } from "../service/call.ts";
 import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
-import { RecordedCall } from "../service/recorded-call.test.ts";
+import { RecordedCall } from "../sim/recorded-call.ts";
 import {
   createPutRequest,
   createRangeRequest,

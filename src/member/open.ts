@@ -12,7 +12,7 @@ import { computeClusterId, computeMemberId } from "../cluster/ids.ts";
 import { type ClusterMember, Membership } from "../cluster/membership.ts";
 import { encodeMember } from "../etcdfile/member-json.ts";
 import { Lessor } from "../lease/lessor.ts";
-import { LOG_LIMITS } from "../log/disk-budget.ts";
+import { LOG_LIMITS, type LogLimits } from "../log/disk-budget.ts";
 import { LogOpenError } from "../log/errors.ts";
 import { type Log, openLog } from "../log/log.ts";
 import { Restorer } from "../mvcc/restorer.ts";
@@ -46,6 +46,8 @@ export type World = {
   readonly metrics?: Metrics;
   /** Takes bbolt's own lock on a database of etcd's; undefined = another process holds it. Absent where that cannot be known. */
   readonly lockDatabase: (path: string) => Promise<{ unlock(): Promise<void> } | undefined>;
+  /** Sizes of the log's files and caches, where they are not the usual ones: a simulation makes them small. */
+  readonly logLimits?: LogLimits;
   /** The process must end: going on would risk what was promised. */
   readonly onFatal: (error: Error) => void;
 };
@@ -70,7 +72,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     digest,
     logger,
     expected: undefined,
-    limits: { ...LOG_LIMITS, catchUpEntries: options.catchUpEntries },
+    limits: { ...(world.logLimits ?? LOG_LIMITS), catchUpEntries: options.catchUpEntries },
     onFatal: world.onFatal,
     onSpace: (full) => space.changed(full),
   });

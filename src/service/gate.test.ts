@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type EtcdError, errors } from "../base/errors.ts";
+import { RecordedCall } from "../sim/recorded-call.ts";
 import { createRangeRequest, encodeRangeRequest } from "../wire/generated/etcdserverpb.ts";
 import type { Method } from "./call.ts";
 import { Gate } from "./gate.ts";
-import { RecordedCall } from "./recorded-call.test.ts";
 
 const RANGE = "/etcdserverpb.KV/Range";
 const WATCH = "/etcdserverpb.Watch/Watch";
@@ -32,14 +32,14 @@ function setup() {
   const gate = new Gate(member);
   const unary = (path: string, message: Uint8Array = EMPTY, metadata = {}): EtcdError | "ran" => {
     const [, method] = gate.guard(path, { kind: "unary", handle: (call) => call.end() });
-    const call = new RecordedCall(metadata);
+    const call = new RecordedCall({ metadata });
     assert.ok(method.kind === "unary");
     method.handle(call, message);
     return call.error ?? "ran";
   };
   const stream = (path: string, metadata = {}): RecordedCall => {
     const [, method] = gate.guard(path, bidi);
-    const call = new RecordedCall(metadata);
+    const call = new RecordedCall({ metadata });
     assert.ok(method.kind === "bidi");
     method.open(call);
     return call;

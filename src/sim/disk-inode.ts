@@ -34,16 +34,24 @@ export class Inode {
     this.sync();
   }
 
-  sync(): void {
+  /** The sectors that a flush which begins now is about. */
+  dirty(): ReadonlySet<number> {
+    return new Set(this.#dirty);
+  }
+
+  /** Makes `sectors` durable, or all: a flush owes nothing to what was written after it began. */
+  sync(sectors: ReadonlySet<number> = new Set(this.#dirty)): void {
     if (this.#durable.length < this.size) {
       const larger = new Uint8Array(this.data.length);
       larger.set(this.#durable.subarray(0, this.#durableSize));
       this.#durable = larger;
     }
     if (this.size < this.#durableSize) this.#durable.fill(0, this.size, this.#durableSize);
-    for (const sector of this.#dirty) this.#copySector(sector);
+    for (const sector of sectors) {
+      this.#copySector(sector);
+      this.#dirty.delete(sector);
+    }
     this.#durableSize = this.size;
-    this.#dirty.clear();
   }
 
   /** After a power loss: each unsynced sector is there or not, as the dice say; a longer size only as far as a sector needs it. */

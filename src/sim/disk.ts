@@ -29,6 +29,8 @@ export type SimDiskOptions = {
   /** How long an asynchronous operation takes; needs a clock. Without, all is done within the turn. */
   readonly delay?: (kind: OperationKind, path: string) => Millis;
   readonly clock?: Clock;
+  /** Told of each synchronous write and flush: lets it take time. */
+  readonly busy?: (kind: OperationKind) => void;
 };
 
 type NameChange = { readonly directory: string; readonly path: string; readonly inode: Inode | undefined };
@@ -230,6 +232,12 @@ export class SimDisk implements Disk {
     this.#alive(path);
   }
 
+  /** A synchronous operation keeps its caller busy for as long as an asynchronous one would have taken. */
+  stepBusy(kind: OperationKind, path: string): void {
+    this.stepSync(kind, path);
+    this.#options.busy?.(kind);
+  }
+
   stepSync(kind: OperationKind, path: string): void {
     this.#alive(path);
     this.#operations++;
@@ -299,18 +307,19 @@ class SimFile implements DiskFile {
 
   writeSync(chunks: readonly Uint8Array[], position: number): void {
     this.#check();
-    this.#disk.stepSync("write", this.path);
+    this.#disk.stepBusy("write", this.path);
     this.#put(chunks, position);
   }
 
   async sync(): Promise<void> {
+    const begun = this.#inode.dirty();
     await this.#step("sync");
-    this.#inode.sync();
+    this.#inode.sync(begun);
   }
 
   syncSync(): void {
     this.#check();
-    this.#disk.stepSync("sync", this.path);
+    this.#disk.stepBusy("sync", this.path);
     this.#inode.sync();
   }
 

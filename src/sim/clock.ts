@@ -1,0 +1,94 @@
+// Virtual time. Events wait in a heap; the runner pops one with step(), then drains all microtasks, then pops the next: nothing ever
+// runs at the same time as anything else, and a minute of history costs as long as its work. A process sees the clock through
+// attach(): when it dies, nothing that it waited for happens any more.
+import type { Millis } from "../base/brand.ts";
+import { Heap } from "../base/heap.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+
+type Event = {
+  readonly at: number;
+  /** Events of one time happen in the order in which they were asked for. */
+  readonly order: number;
+  readonly life: Life | undefined;
+  callback: (() => void) | undefined;
+};
+
+type Life = { alive: boolean };
+
+/** The clock as one process sees it. */
+export type ProcessClock = Clock & { kill(): void };
+
+/** 2026-01-01 in UTC: what the wall shows when a simulation begins. */
+const WALL_START_MILLIS = 1_767_225_600_000;
+
+export class SimClock implements Clock {
+  readonly #events = new Heap<Event>((a, b) => (a.at === b.at ? a.order < b.order : a.at < b.at));
+  #now = 0;
+  #order = 0;
+  /** What the wall clock was set forward or back by: a fault may change it. */
+  wallSkewMillis = 0;
+
+  now(): Millis {
+    return this.#now as Millis;
+  }
+
+  wall(): Millis {
+    return Math.floor(WALL_START_MILLIS + this.#now + this.wallSkewMillis) as Millis;
+  }
+
+  after(delay: Millis, callback: () => void): Timer {
+    return this.#push(this.#now + Math.max(0, delay), undefined, callback);
+  }
+
+  endOfTurn(callback: () => void): void {
+    this.#push(this.#now, undefined, callback);
+  }
+
+  yield(): Promise<void> {
+    return new Promise((resolve) => this.endOfTurn(resolve));
+  }
+
+  /** Whoever calls it was busy so long: what was due meanwhile is late. */
+  spend(millis: number): void {
+    this.#now += millis;
+  }
+
+  attach(): ProcessClock {
+    const life: Life = { alive: true };
+    const push = (delay: number, callback: () => void): Timer =>
+      this.#push(this.#now + Math.max(0, delay), life, callback);
+    return {
+      now: () => this.now(),
+      wall: () => this.wall(),
+      after: push,
+      endOfTurn: (callback) => void push(0, callback),
+      yield: () => new Promise((resolve) => push(0, resolve)),
+      kill: () => {
+        life.alive = false;
+      },
+    };
+  }
+
+  /** Lets the next thing happen. False when nothing is left to happen. */
+  step(): boolean {
+    for (;;) {
+      const event = this.#events.pop();
+      if (event === undefined) return false;
+      const { callback, life } = event;
+      if (callback === undefined || life?.alive === false) continue;
+      this.#now = Math.max(this.#now, event.at);
+      callback();
+      return true;
+    }
+  }
+
+  #push(at: number, life: Life | undefined, callback: () => void): Timer {
+    const event: Event = { at, order: this.#order++, life, callback };
+    this.#events.push(event);
+    return {
+      cancel: () => {
+        event.callback = undefined;
+      },
+    };
+  }
+}

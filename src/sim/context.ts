@@ -1,0 +1,53 @@
+// What workloads and faults are handed: the machine, the clock, the history, and how long to go on. One per simulation.
+import type { Millis } from "../base/brand.ts";
+import type { SimClock } from "./clock.ts";
+import type { History } from "./history.ts";
+import type { Machine } from "./machine.ts";
+import type { SeededRandom } from "./random.ts";
+import type { WatchRecord } from "./watch-client.ts";
+
+/** What the lease workload knows of one lease, for the lease checker. */
+export type LeaseRecord = {
+  readonly id: bigint;
+  /** Virtual milliseconds before which it must not end, as far as acknowledgements say. */
+  notBefore: number;
+  /** Somebody asked for its end. */
+  revoked: boolean;
+};
+
+export type SimContext = {
+  readonly clock: SimClock;
+  readonly machine: Machine;
+  readonly history: History;
+  readonly watches: WatchRecord[];
+  readonly leases: Map<bigint, LeaseRecord>;
+  /** How often each fault happened. */
+  readonly faults: Map<string, number>;
+  /** While above zero the supervisor leaves a machine off. */
+  held: number;
+  /** Another machine of the same make, with an empty disk. */
+  newMachine(): Machine;
+  /** False when workloads and faults come to their end. */
+  running: boolean;
+  /** The newest revision that the observer of all keys has seen: compactions stay below it. */
+  observed: number;
+};
+
+export type Workload = {
+  readonly name: string;
+  run(sim: SimContext, random: SeededRandom): Promise<void>;
+};
+
+export type FaultKind = {
+  readonly name: string;
+  /** Does it once; resolves when it is over. The machine may be off afterwards: the supervisor starts it again. */
+  inject(sim: SimContext, random: SeededRandom): Promise<void>;
+};
+
+export function sleep(sim: SimContext, millis: number): Promise<void> {
+  return new Promise((resolve) => sim.clock.after(millis as Millis, resolve));
+}
+
+export function happened(sim: SimContext, fault: string): void {
+  sim.faults.set(fault, (sim.faults.get(fault) ?? 0) + 1);
+}

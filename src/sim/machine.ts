@@ -1,0 +1,211 @@
+// One simulated machine: a disk that outlives everything, and on it one real member at a time, with the real services in front. It
+// starts, is stopped, killed, or loses power at any disk operation; whoever is waiting for an answer then is told that it is lost.
+// It judges nothing: what may be true after a fault is the checkers'.
+import { assert } from "../base/assert.ts";
+import { type Millis, millis } from "../base/brand.ts";
+import type { LogLimits } from "../log/disk-budget.ts";
+import type { Member } from "../member/member.ts";
+import { openMember, type World } from "../member/open.ts";
+import type { MemberOptions } from "../member/options.ts";
+import type { Digest } from "../ports/digest.ts";
+import { type Logger, silentLogger } from "../ports/logger.ts";
+import type { MethodTable, RequestStream } from "../service/call.ts";
+import { HealthService } from "../service/health.ts";
+import { methodTable } from "../service/methods.ts";
+import type { ProcessClock, SimClock } from "./clock.ts";
+import { type Fault, type OperationKind, SimDisk } from "./disk.ts";
+import type { SeededRandom } from "./random.ts";
+import { RecordedCall, type RecordedCallOptions } from "./recorded-call.ts";
+
+export const DATA_DIRECTORY = "/data";
+
+/** Small files, so that a short history rotates, reclaims and fills many of them. */
+export const SIM_LOG_LIMITS: LogLimits = {
+  segmentBytesFirst: 16 << 10,
+  segmentBytesMax: 64 << 10,
+  cacheBytesMax: 256 << 10,
+  reserveBytes: 16 << 10,
+  catchUpEntries: 20,
+  catchUpBytesMax: 1 << 20,
+  reclaimSlackBytes: 8 << 10,
+};
+
+export type MachineOptions = {
+  readonly clock: SimClock;
+  readonly random: SeededRandom;
+  readonly digest: Digest;
+  readonly member: MemberOptions;
+  readonly logger?: Logger;
+};
+
+type Process = { readonly clock: ProcessClock; alive: boolean; readonly ended: Set<() => void> };
+type Running = { readonly member: Member; readonly methods: MethodTable };
+
+export class Machine {
+  readonly disk: SimDisk;
+  readonly #options: MachineOptions;
+  #process: Process | undefined;
+  #running: Running | undefined;
+  /** What the next operations of the disk meet. */
+  fault: ((kind: OperationKind, path: string) => Fault) | undefined;
+  /** How long a flush, and any other operation, takes. */
+  flushMillis = 0;
+  operationMillis = 0;
+  /** Why the last process ended itself, if it did. */
+  fatal: Error | undefined;
+  /** How many processes ended themselves. */
+  fatals = 0;
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.disk = new SimDisk({
+      random: options.random,
+      clock: options.clock,
+      delay: (kind) => this.#delay(kind),
+      busy: (kind) => options.clock.spend(this.#delay(kind)),
+    });
+    this.disk.fault = (kind, path) => this.#meet(kind, path);
+  }
+
+  get clock(): SimClock {
+    return this.#options.clock;
+  }
+
+  /** A process runs; it may still be starting. */
+  get on(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** The member serves. */
+  get up(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get member(): Member {
+    assert(this.#running !== undefined, "the member runs");
+    return this.#running.member;
+  }
+
+  /** Opens the directory as a new process would. Rejects with the reason of a refusal; resolves false when it died meanwhile. */
+  async start(): Promise<boolean> {
+    assert(this.#process === undefined, "one process at a time");
+    this.fatal = undefined;
+    this.disk.restart();
+    const life: Process = { clock: this.#options.clock.attach(), alive: true, ended: new Set() };
+    this.#process = life;
+    try {
+      const member = await openMember(this.#options.member, this.#world(life));
+      if (!life.alive) return false;
+      this.#running = { member, methods: methodTable(member, new HealthService()) };
+      return true;
+    } catch (error) {
+      if (!life.alive) return false;
+      this.kill();
+      throw error;
+    }
+  }
+
+  /** A clean shutdown. False when it died on the way. */
+  async stop(): Promise<boolean> {
+    const life = this.#process;
+    assert(life !== undefined && this.#running !== undefined, "there is something to stop");
+    const { member } = this.#running;
+    this.#running = undefined;
+    await member.close();
+    if (!life.alive) return false;
+    this.kill();
+    return true;
+  }
+
+  /** kill -9: what was written stays written. */
+  kill(): void {
+    this.disk.killProcess();
+    this.#die();
+  }
+
+  /** Whatever was not flushed is there, or not, or in part. */
+  powerLoss(): void {
+    this.disk.crash();
+    this.#die();
+  }
+
+  /** Calls a unary or server-stream method. `lost` is called instead of an end when the process dies first. */
+  call(path: string, message: Uint8Array, lost: () => void): RecordedCall | undefined {
+    if (this.#running === undefined) return undefined;
+    const method = this.#running.methods.get(path);
+    assert(method !== undefined && method.kind !== "bidi", `${path} is a method with one request`);
+    const call = this.#newCall({}, lost);
+    method.handle(call, message);
+    return call;
+  }
+
+  /** Opens a stream of requests. */
+  open(
+    path: string,
+    options: RecordedCallOptions,
+    lost: () => void,
+  ): { readonly call: RecordedCall; readonly requests: RequestStream } | undefined {
+    if (this.#running === undefined) return undefined;
+    const method = this.#running.methods.get(path);
+    assert(method !== undefined && method.kind === "bidi", `${path} is a method with many requests`);
+    const call = this.#newCall(options, lost);
+    return { call, requests: method.open(call) };
+  }
+
+  /** An exception of the process' own code: expected from a dead one, and from one whose disk has just failed it. */
+  excuses(): boolean {
+    return this.#process === undefined;
+  }
+
+  #newCall(options: RecordedCallOptions, lost: () => void): RecordedCall {
+    const call = new RecordedCall(options);
+    const life = this.#process!;
+    const ended = (): void => {
+      if (call.done) return;
+      call.done = true;
+      lost();
+    };
+    life.ended.add(ended);
+    void call.ended.then(() => life.ended.delete(ended));
+    return call;
+  }
+
+  #world(life: Process): World {
+    return {
+      disk: this.disk.attach(),
+      clock: life.clock,
+      digest: this.#options.digest,
+      random: this.#options.random.fork(),
+      logger: this.#options.logger ?? silentLogger,
+      logLimits: SIM_LOG_LIMITS,
+      lockDatabase: async () => ({ unlock: async () => {} }),
+      onFatal: (error) => {
+        if (!life.alive) return;
+        this.fatal = error;
+        this.fatals++;
+        // What a failed flush left is as undecided as after a power loss.
+        this.powerLoss();
+      },
+    };
+  }
+
+  #die(): void {
+    const life = this.#process;
+    this.#process = undefined;
+    this.#running = undefined;
+    if (life === undefined) return;
+    life.alive = false;
+    life.clock.kill();
+    for (const ended of life.ended) ended();
+  }
+
+  #meet(kind: OperationKind, path: string): Fault {
+    const fault = this.fault?.(kind, path);
+    if (fault === "crash") this.#die();
+    return fault;
+  }
+
+  #delay(kind: OperationKind): Millis {
+    return millis(kind === "sync" ? this.flushMillis : this.operationMillis);
+  }
+}
