@@ -3,7 +3,7 @@
 // It judges nothing: what may be true after a fault is the checkers'.
 import { assert } from "../base/assert.ts";
 import { type Millis, millis } from "../base/brand.ts";
-import type { LogLimits } from "../log/disk-budget.ts";
+import { LOG_LIMITS, type LogLimits } from "../log/disk-budget.ts";
 import type { Member } from "../member/member.ts";
 import { openMember, type World } from "../member/open.ts";
 import type { MemberOptions } from "../member/options.ts";
@@ -21,6 +21,8 @@ export const DATA_DIRECTORY = "/data";
 
 /** Small files, so that a short history rotates, reclaims and fills many of them. */
 export const SIM_LOG_LIMITS: LogLimits = {
+  ...LOG_LIMITS,
+  inlineFlushBytesMax: 8 << 10,
   segmentBytesFirst: 16 << 10,
   segmentBytesMax: 64 << 10,
   cacheBytesMax: 256 << 10,
