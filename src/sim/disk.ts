@@ -110,13 +110,13 @@ export class SimDisk implements Disk {
     const alive = <T>(path: string, call: () => Promise<T>): Promise<T> =>
       this.lives(life) ? call() : Promise.reject(new DiskError("EIO", path, "the process is dead"));
     return {
-      open: (path, mode) => alive(path, () => this.open(path, mode)),
+      open: (path, mode) => alive(path, () => this.open(path, mode, life)),
       exists: (path) => alive(path, () => this.exists(path)),
       list: (path) => alive(path, () => this.list(path)),
-      rename: (from, to) => alive(from, () => this.rename(from, to)),
-      remove: (path) => alive(path, () => this.remove(path)),
+      rename: (from, to) => alive(from, () => this.rename(from, to, life)),
+      remove: (path) => alive(path, () => this.remove(path, life)),
       makeDirectory: (path) => alive(path, () => this.makeDirectory(path)),
-      syncDirectory: (path) => alive(path, () => this.syncDirectory(path)),
+      syncDirectory: (path) => alive(path, () => this.syncDirectory(path, life)),
       lock: (path) => alive(path, () => this.lock(path)),
       freeBytes: (path) => alive(path, () => this.freeBytes(path)),
     };
@@ -145,8 +145,9 @@ export class SimDisk implements Disk {
     this.#durableNames.set(path, inode);
   }
 
-  async open(path: string, mode: "read" | "write" | "create"): Promise<DiskFile> {
+  async open(path: string, mode: "read" | "write" | "create", life: number = this.#life): Promise<DiskFile> {
     await this.step("open", path);
+    this.#still(life, path);
     let inode = this.#names.get(path);
     if (inode !== undefined && mode === "create") throw new DiskError("EEXIST", path, `${path} exists`);
     if (inode === undefined) {
@@ -174,8 +175,9 @@ export class SimDisk implements Disk {
     return names.sort();
   }
 
-  async rename(from: string, to: string): Promise<void> {
+  async rename(from: string, to: string, life: number = this.#life): Promise<void> {
     await this.step("rename", from);
+    this.#still(life, from);
     const inode = this.#inode(from);
     // One change: a rename is atomic on disk as well.
     this.#names.delete(from);
@@ -183,8 +185,9 @@ export class SimDisk implements Disk {
     this.#pendingNames.push({ directory: directoryOf(to), path: `${from}\0${to}`, inode });
   }
 
-  async remove(path: string): Promise<void> {
+  async remove(path: string, life: number = this.#life): Promise<void> {
     await this.step("remove", path);
+    this.#still(life, path);
     this.#inode(path);
     this.#changeName(path, undefined);
   }
@@ -195,8 +198,9 @@ export class SimDisk implements Disk {
       this.#directories.add(path);
   }
 
-  async syncDirectory(directory: string): Promise<void> {
+  async syncDirectory(directory: string, life: number = this.#life): Promise<void> {
     await this.step("syncDirectory", directory);
+    this.#still(life, directory);
     const rest: NameChange[] = [];
     for (const change of this.#pendingNames) {
       if (change.directory === directory) this.#applyDurable(change);
@@ -260,6 +264,11 @@ export class SimDisk implements Disk {
     return life === this.#life && !this.#crashed;
   }
 
+  /** What a process began and did not live to see done does not happen behind the back of the next one. */
+  #still(life: number, path: string): void {
+    if (!this.lives(life)) throw new DiskError("EIO", path, "the process is dead");
+  }
+
   #alive(path: string): void {
     if (this.#crashed) throw new DiskError("EIO", path, "the machine is off");
   }
@@ -302,6 +311,7 @@ class SimFile implements DiskFile {
 
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
     await this.#step("write");
+    this.#check();
     this.#put(chunks, position);
   }
 
@@ -314,6 +324,7 @@ class SimFile implements DiskFile {
   async sync(): Promise<void> {
     const begun = this.#inode.dirty();
     await this.#step("sync");
+    this.#check();
     this.#inode.sync(begun);
   }
 
@@ -325,6 +336,7 @@ class SimFile implements DiskFile {
 
   async read(into: Uint8Array, position: number): Promise<number> {
     await this.#step("read");
+    this.#check();
     return this.#get(into, position);
   }
 
@@ -341,11 +353,13 @@ class SimFile implements DiskFile {
 
   async truncate(size: number): Promise<void> {
     await this.#step("truncate");
+    this.#check();
     this.#inode.truncate(size);
   }
 
   async allocate(size: number): Promise<void> {
     await this.#step("allocate");
+    this.#check();
     this.#disk.makeRoom(this.path, this.#inode, size);
     this.#inode.extend(size);
   }
@@ -369,10 +383,10 @@ class SimFile implements DiskFile {
     return count;
   }
 
+  /** Whoever awaits it checks again before the effect: the machine may go off in between. */
   async #step(kind: OperationKind): Promise<void> {
     this.#check();
     await this.#disk.step(kind, this.path);
-    this.#check();
   }
 
   #check(): void {

@@ -40,6 +40,13 @@ export const kill: FaultKind = {
     if (!sim.machine.on) return;
     sim.machine.kill();
     happened(sim, "kill");
+    if (!random.once(3)) return;
+    // The next process reads what the dead one had written and not flushed, builds on it, and then the power goes.
+    while (!sim.machine.up) await sleep(sim, 10);
+    await sleep(sim, random.below(200));
+    if (!sim.machine.on) return;
+    sim.machine.powerLoss();
+    happened(sim, "kill-then-crash");
   },
 };
 
