@@ -26,6 +26,7 @@ const PATIENCE_MILLIS = 20_000;
 
 /** Undefined when the member died meanwhile, or does not deliver. */
 export async function audit(machine: Machine): Promise<Audit | undefined> {
+  if (!machine.up) return undefined;
   const { store } = machine.member;
   const revision = store.currentRevision;
   const compacted = store.compactedRevision;

@@ -124,7 +124,7 @@ class Simulation {
   async #main(): Promise<void> {
     const sim = this.#sim;
     const random = this.#random;
-    void this.#supervise(random.fork());
+    void this.#supervise(random.fork()).catch((error: unknown) => this.#threw("the supervisor", error));
     this.#observeAll();
     const seconds = this.#options.seconds ?? SECONDS;
     const workloads = (this.#options.workloads ?? WORKLOADS).map((workload) =>

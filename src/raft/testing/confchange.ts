@@ -1,6 +1,7 @@
 // The command language of the membership traces: `simple`, `enter-joint` and `leave-joint` on a configuration that starts empty.
 // Test support only.
 
+import { argumentValues, type Directive } from "../../base/testing/datadriven.ts";
 import { confChangesFromString } from "../conf-change.ts";
 import {
   type ChangeBase,
@@ -11,7 +12,6 @@ import {
 } from "../confchange/changer.ts";
 import { describeProgressMap } from "../tracker/progress.ts";
 import { describeConfig, EMPTY_CONFIG } from "../tracker/tracker.ts";
-import { argumentValues, type Directive } from "./datadriven.ts";
 
 export class ConfChangeEnv {
   #base: ChangeBase = {

@@ -3,13 +3,13 @@
 import { assert } from "../../base/assert.ts";
 import type { MemberId } from "../../base/brand.ts";
 import { EMPTY, utf8ToBytes } from "../../base/bytes.ts";
+import { argumentValues, type Directive, plainNumbers } from "../../base/testing/datadriven.ts";
 import { type ConfChange, type ConfChangeV2, confChangesFromString } from "../conf-change.ts";
 import { ReadOnlyOption } from "../config.ts";
 import { MessageType, newSnapshot } from "../message.ts";
 import { jointHas } from "../quorum/joint.ts";
 import { describeState } from "../raft.ts";
 import { describeProgressMap } from "../tracker/progress.ts";
-import { argumentValues, type Directive, plainNumbers } from "./datadriven.ts";
 import type { InteractionEnv, NodeOptions, Recipient, TestNode } from "./interaction-env.ts";
 
 const INFLIGHT_MESSAGES = 0x7fff_ffff;

@@ -2,6 +2,7 @@
 // computations that must agree and are shown when they do not. Test support only.
 import { assert } from "../../base/assert.ts";
 import type { MemberId } from "../../base/brand.ts";
+import { argumentValues, type Directive } from "../../base/testing/datadriven.ts";
 import { type JointConfig, jointCommittedIndex, jointIds, jointVoteResult } from "../quorum/joint.ts";
 import {
   type AckedIndexer,
@@ -13,7 +14,6 @@ import {
   majorityCommittedIndex,
   majorityOf,
 } from "../quorum/majority.ts";
-import { argumentValues, type Directive } from "./datadriven.ts";
 
 export class AckedMap implements AckedIndexer {
   readonly #acked: ReadonlyMap<MemberId, number>;

@@ -1,6 +1,6 @@
 // The reader of data-driven test files (cockroachdb/datadriven's format): a command line, optional input, `----`, the expected
 // output up to a blank line. Test support only; it reads text, the tests read files.
-import { assert } from "../../base/assert.ts";
+import { assert } from "../assert.ts";
 
 export type Argument = { readonly key: string; readonly values: readonly string[] };
 
