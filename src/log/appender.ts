@@ -47,6 +47,8 @@ export type AppenderOptions = {
   readonly pace: FlushPace;
   /** A new, allocated segment, or undefined while none is ready; then the current one goes on beyond its allocation. */
   readonly takeSpare: () => LogFile | undefined;
+  /** The current segment is half full: called after each flush from then on, until the next segment. */
+  readonly wantSpare: () => void;
   /** A segment is full, flushed and closed for writing. */
   readonly onSealed: (file: LogFile, bytesOnDisk: number) => void;
   /** The device is full: gives the reserve back and says whether that made room. */
@@ -304,6 +306,7 @@ export class Appender implements LogWriter {
       part.file.diskBytes = Math.max(part.file.diskBytes, part.to);
       if (part.sealed) this.#options.onSealed(part.file, part.to);
     }
+    if (2 * this.#position > this.#file.allocatedBytes) this.#options.wantSpare();
   }
 
   #stageEntry(entry: Entry): void {

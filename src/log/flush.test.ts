@@ -146,7 +146,7 @@ test("while no new segment can be made the current one goes on, and is read back
     await turn();
   }
   assert.ok(
-    disk.sizeOf(`${directory}/0000000002.segment`) > 2 * limits.segmentBytesMax,
+    disk.sizeOf(`${directory}/0000000001.segment`) > 2 * limits.segmentBytesMax,
     "it outgrew its allocation",
   );
   await log.close();

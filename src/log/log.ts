@@ -204,7 +204,6 @@ export class Log {
     const checkpointer = this.#makeCheckpointer(appender, must(appender.identity, "the log has a name"));
     this.#running = { appender, spares, space, checkpointer, mark };
     space.start();
-    void spares.prepare();
   }
 
   /** True when enough was written since the last checkpoint. The member asks now and then, and calls checkpoint(). */
@@ -400,6 +399,9 @@ export class Log {
         takeSpare: () => {
           const next = spares.take();
           return next === undefined ? undefined : this.#files.add(next);
+        },
+        wantSpare: () => {
+          if (!spares.ready) void spares.prepare();
         },
         onSealed: (sealed, size) => this.#trim(sealed, size),
         onNoSpace: () => space.release(),

@@ -1,5 +1,7 @@
 // Prepares the next segment before it is needed: created under a temporary name, zero-filled, flushed, then renamed, so that a segment
-// has its whole size from the first record on and a put never waits for the file system. Log owns it; the appender takes from it.
+// has its whole size from the first record on and a put never waits for the file system. It is begun when the segment being written is
+// half full: zero-filling competes with the flushes of puts, so it is not done before it is foreseeable that it is needed. Log owns it;
+// the appender takes from it.
 import type { FileNumber } from "../mvcc/contract.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
@@ -42,14 +44,15 @@ export class SpareSegments {
     return this.#ready !== undefined;
   }
 
-  /** The prepared segment, if there is one; the next is begun at once. */
+  /** The prepared segment, if there is one. The next is begun when this one is half full, or at once when none was ready. */
   take(): LogFile | undefined {
     const file = this.#ready;
-    if (file !== undefined) {
-      this.#ready = undefined;
-      this.#bytes = file.allocatedBytes * 2;
+    if (file === undefined) {
+      void this.prepare();
+      return undefined;
     }
-    void this.prepare();
+    this.#ready = undefined;
+    this.#bytes = file.allocatedBytes * 2;
     return file;
   }
 
