@@ -178,6 +178,10 @@ export class SimDisk implements Disk {
   async rename(from: string, to: string, life: number = this.#life): Promise<void> {
     await this.step("rename", from);
     this.#still(life, from);
+    if (this.#directories.has(from)) {
+      this.#renameDirectory(from, to);
+      return;
+    }
     const inode = this.#inode(from);
     // One change: a rename is atomic on disk as well.
     this.#names.delete(from);
@@ -279,6 +283,17 @@ export class SimDisk implements Disk {
     return inode;
   }
 
+  /** All or nothing as well: one change for whatever stands in it. */
+  #renameDirectory(from: string, to: string): void {
+    moveNames(this.#names, from, to);
+    for (const path of [...this.#directories]) {
+      if (path !== from && !path.startsWith(`${from}/`)) continue;
+      this.#directories.delete(path);
+      this.#directories.add(to + path.slice(from.length));
+    }
+    this.#pendingNames.push({ directory: directoryOf(to), path: `${from}\0${to}`, inode: undefined });
+  }
+
   #changeName(path: string, inode: Inode | undefined): void {
     if (inode === undefined) this.#names.delete(path);
     else this.#names.set(path, inode);
@@ -287,11 +302,20 @@ export class SimDisk implements Disk {
 
   #applyDurable(change: NameChange): void {
     const [first, second] = change.path.split("\0");
-    if (second !== undefined) {
+    if (second !== undefined && change.inode === undefined) moveNames(this.#durableNames, first!, second);
+    else if (second !== undefined) {
       this.#durableNames.delete(first!);
       this.#durableNames.set(second, change.inode!);
     } else if (change.inode === undefined) this.#durableNames.delete(first!);
     else this.#durableNames.set(first!, change.inode);
+  }
+}
+
+function moveNames(names: Map<string, Inode>, from: string, to: string): void {
+  for (const [path, inode] of [...names]) {
+    if (!path.startsWith(`${from}/`)) continue;
+    names.delete(path);
+    names.set(to + path.slice(from.length), inode);
   }
 }
 

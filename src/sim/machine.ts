@@ -32,6 +32,29 @@ export const SIM_LOG_LIMITS: LogLimits = {
   reclaimSlackBytes: 8 << 10,
 };
 
+/** A member as its defaults make it, without a quota. */
+export const SIM_MEMBER_OPTIONS: MemberOptions = {
+  name: "default",
+  dataDirectory: DATA_DIRECTORY,
+  walDirectory: "",
+  clusterToken: "etcd-cluster",
+  peerUrls: ["http://localhost:2380"],
+  clientUrls: ["http://localhost:2379"],
+  heartbeatMillis: 100,
+  electionMillis: 1000,
+  preVote: true,
+  quotaBytes: Number.POSITIVE_INFINITY,
+  requestBytesMax: 1_572_864,
+  txnOpsMax: 128,
+  learnersMax: 1,
+  autoCompaction: undefined,
+  compactionBatchLimit: 1000,
+  watchProgressMillis: 600_000,
+  catchUpEntries: 5000,
+  warningApplyMillis: 100,
+  serverVersion: "3.7.1",
+};
+
 export type MachineOptions = {
   readonly clock: SimClock;
   readonly random: SeededRandom;
@@ -132,11 +155,16 @@ export class Machine {
   }
 
   /** Calls a unary or server-stream method. `lost` is called instead of an end when the process dies first. */
-  call(path: string, message: Uint8Array, lost: () => void): RecordedCall | undefined {
+  call(
+    path: string,
+    message: Uint8Array,
+    lost: () => void,
+    options: RecordedCallOptions = {},
+  ): RecordedCall | undefined {
     if (this.#running === undefined) return undefined;
     const method = this.#running.methods.get(path);
     assert(method !== undefined && method.kind !== "bidi", `${path} is a method with one request`);
-    const call = this.#newCall({}, lost);
+    const call = this.#newCall(options, lost);
     method.handle(call, message);
     return call;
   }

@@ -14,6 +14,8 @@ export type RecordedCallOptions = {
   readonly deadline?: number;
   /** How many bytes each unread byte counts as: makes a small history fill big buffers. */
   readonly weight?: number;
+  /** False: the peer has not begun to read. */
+  readonly reading?: boolean;
 };
 
 export class RecordedCall implements ServerCall {
@@ -47,6 +49,7 @@ export class RecordedCall implements ServerCall {
     this.#metadata = options.metadata ?? {};
     this.deadline = options.deadline ?? Number.POSITIVE_INFINITY;
     this.#weight = options.weight ?? 1;
+    this.reading = options.reading ?? true;
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });

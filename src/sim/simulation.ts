@@ -16,7 +16,7 @@ import { diskFull, failedFlush, slowFlush } from "./fault/disk.ts";
 import { crash, crashInRecovery, kill, wallJump } from "./fault/power.ts";
 import { restart } from "./fault/restart.ts";
 import { History } from "./history.ts";
-import { DATA_DIRECTORY, Machine } from "./machine.ts";
+import { Machine, SIM_MEMBER_OPTIONS } from "./machine.ts";
 import { SeededRandom } from "./random.ts";
 import { byRevision, WatchClient } from "./watch-client.ts";
 import { compactor } from "./workload/compactor.ts";
@@ -312,24 +312,10 @@ class Simulation {
 
 function memberOptions(random: SeededRandom): MemberOptions {
   return {
-    name: "default",
-    dataDirectory: DATA_DIRECTORY,
-    walDirectory: "",
-    clusterToken: "etcd-cluster",
-    peerUrls: ["http://localhost:2380"],
-    clientUrls: ["http://localhost:2379"],
-    heartbeatMillis: 100,
-    electionMillis: 1000,
-    preVote: true,
+    ...SIM_MEMBER_OPTIONS,
     quotaBytes: random.once(6) ? 600_000 : Number.POSITIVE_INFINITY,
-    requestBytesMax: 1_572_864,
-    txnOpsMax: 128,
-    learnersMax: 1,
-    autoCompaction: undefined,
     compactionBatchLimit: random.pick([1, 10, 1000]),
     watchProgressMillis: random.pick([300, 3000]),
     catchUpEntries: random.pick([0, 20, 1000]),
-    warningApplyMillis: 100,
-    serverVersion: "3.7.1",
   };
 }

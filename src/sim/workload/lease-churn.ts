@@ -54,6 +54,8 @@ class Tenant {
     const keys = random.between(0, 3);
     for (let n = 0; n < keys; n++)
       await this.#client.put(putRequest(`l/${id}/${n}`, `of ${id}`, { lease: id }));
+    if (keys > 0 && random.once(3))
+      await this.#client.put(putRequest(`l/${id}/0`, `still of ${id}`, { ignoreLease: true }));
     if (keys > 0 && random.once(3)) await this.#client.put(putRequest(`l/${id}/0`, "free again"));
     for (let renewals = random.below(4); renewals > 0; renewals--) {
       await sleep(this.#sim, random.below(this.#ttlMillis));
