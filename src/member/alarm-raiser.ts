@@ -16,6 +16,11 @@ export class AlarmRaiser {
   readonly #member: Member;
   #pending = false;
   #deviceFull = false;
+
+  /** The volume has no room: what is left is for deletes, compactions and the alarm itself. */
+  get deviceFull(): boolean {
+    return this.#deviceFull;
+  }
   #told: readonly Alarm[];
 
   constructor(member: Member) {

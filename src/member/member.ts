@@ -324,7 +324,8 @@ export class Member implements EngineEvents {
 
   /** etcd's quota gate at the API. A refusal raises the alarm, through the log. */
   admits(cost: number): boolean {
-    if (cost === 0 || this.store.liveBytes + cost < this.options.quotaBytes) return true;
+    if (cost === 0) return true;
+    if (!this.#alarms.deviceFull && this.store.liveBytes + cost < this.options.quotaBytes) return true;
     this.#alarms.raise(AlarmType.NoSpace, errors.noSpace);
     return false;
   }
