@@ -2,7 +2,7 @@
 // again because of one bad moment. Method: times are told, no clock runs.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FlushPace, INLINE_MILLIS_MAX } from "./flush-pace.ts";
+import { FlushPace, INLINE_MILLIS_MAX, LONE_BYTES_MAX } from "./flush-pace.ts";
 
 const bytesMax = 64 << 10;
 
@@ -33,4 +33,13 @@ test("a slow device ends inline flushes, one slow flush on a fast one does not f
   assert.ok(!pace.prefersInline(100), "big batches prove nothing about small ones");
   for (let i = 0; i < 20; i++) pace.notePooled(INLINE_MILLIS_MAX / 2, 100);
   assert.ok(pace.prefersInline(100), "it is quick again");
+});
+
+test("a lone client's flushes stay inline on a device that is too slow for batches", () => {
+  const pace = new FlushPace(bytesMax);
+  for (let i = 0; i < 20; i++) pace.noteInline(1);
+  assert.ok(pace.prefersInline(LONE_BYTES_MAX));
+  assert.ok(!pace.prefersInline(LONE_BYTES_MAX + 1));
+  pace.noteInline(1000);
+  assert.ok(pace.prefersInline(LONE_BYTES_MAX), "one bad moment is not the device's pace");
 });

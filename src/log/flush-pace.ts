@@ -9,6 +9,14 @@
 
 /** Inline flushes slower than this on average are given up. */
 export const INLINE_MILLIS_MAX = 0.4;
+/**
+ * A batch as small as this is one client's, or a few: hardly anybody is kept waiting by an inline flush, and the pool's two hops would be
+ * most of its latency. So it takes a slower device to give up.
+ */
+export const LONE_BYTES_MAX = 4096;
+export const LONE_MILLIS_MAX = 2;
+/** One flush that stood behind something else says little about the next: it counts as this at most. */
+const SAMPLE_MILLIS_MAX = 4;
 /** Weight of the newest flush in its average. */
 const WEIGHT = 0.2;
 
@@ -31,11 +39,12 @@ export class FlushPace {
   }
 
   prefersInline(bytes: number): boolean {
-    return bytes <= this.#inlineBytesMax && this.#inlineMillis <= INLINE_MILLIS_MAX;
+    if (bytes > this.#inlineBytesMax) return false;
+    return this.#inlineMillis <= (bytes <= LONE_BYTES_MAX ? LONE_MILLIS_MAX : INLINE_MILLIS_MAX);
   }
 
   noteInline(millis: number): void {
-    this.#inlineMillis += (millis - this.#inlineMillis) * WEIGHT;
+    this.#inlineMillis += (Math.min(millis, SAMPLE_MILLIS_MAX) - this.#inlineMillis) * WEIGHT;
   }
 
   notePooled(millis: number, bytes: number): void {
