@@ -16,6 +16,8 @@ export class AlarmRaiser {
   readonly #member: Member;
   #pending = false;
   #deviceFull = false;
+  /** The alarm is of our making, or from before this start: one that somebody raised by hand is theirs to disarm. */
+  #own: boolean;
 
   /** The volume has no room: what is left is for deletes, compactions and the alarm itself. */
   get deviceFull(): boolean {
@@ -26,6 +28,7 @@ export class AlarmRaiser {
   constructor(member: Member) {
     this.#member = member;
     this.#told = [...member.applyContext.alarms.get(AlarmType.None)];
+    this.#own = this.#told.length > 0;
   }
 
   /** The device ran full, or has room again: the member turns read-only and back. */
@@ -46,15 +49,17 @@ export class AlarmRaiser {
         error: error.message,
       });
     } else logger.warn("raising an alarm", { alarm: alarmName(alarm) });
+    this.#own = true;
     this.#propose(AlarmAction.ACTIVATE, alarm);
   }
 
   /** Room again: the alarm that this member raised goes without anybody's doing. */
   clearNoSpace(): void {
-    if (!this.#isRaised(AlarmType.NoSpace) || this.#deviceFull) return;
+    if (!this.#own || !this.#isRaised(AlarmType.NoSpace) || this.#deviceFull) return;
     const { store, options, logger } = this.#member;
     if (store.liveBytes > QUOTA_CLEAR_SHARE * options.quotaBytes) return;
     logger.info("space is available again; disarming the NOSPACE alarm of this member");
+    this.#own = false;
     this.#propose(AlarmAction.DEACTIVATE, AlarmType.NoSpace);
   }
 
