@@ -7,7 +7,7 @@ import type { AutoCompaction, Config, TlsConfig, TlsVersion } from "./config.ts"
 import type { FlagValues } from "./flag-values.ts";
 import { type Parsed, parseDuration, parsed, unparsed } from "./go-values.ts";
 import { clientTlsProblem, missingTlsProblem, peerTlsProblem } from "./tls-checks.ts";
-import { type EndpointUrl, isSecure, urlAddress } from "./urls.ts";
+import { isSecure, urlAddress } from "./urls.ts";
 import type { Warn } from "./validate.ts";
 
 const QUOTA_BYTES_DEFAULT = 2 * 1024 * 1024 * 1024;
@@ -249,9 +249,4 @@ function peerTls(values: FlagValues): TlsConfig {
     skipClientSanVerification: values.bool("peer-skip-client-san-verification"),
     autoTls: values.bool("peer-auto-tls"),
   };
-}
-
-/** Only one text for "the URLs, as etcd logs them". */
-export function urlTexts(urls: readonly EndpointUrl[]): string[] {
-  return urls.map((url) => url.text);
 }

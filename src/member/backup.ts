@@ -1,6 +1,6 @@
 // A backup: the member's whole state as an etcd database file (bbolt), made on the fly from the index and the log. Two walks over the
 // rows, one for sizes and one for bytes, in bites between other work; compaction waits for the backup, writes do not.
-import { allocate, compareBytes, EMPTY, latin1FromBytes } from "../base/bytes.ts";
+import { allocate, compareBytes, latin1FromBytes } from "../base/bytes.ts";
 import { crc32c } from "../base/crc32c.ts";
 import type { BucketSource, RowCursor } from "../bbolt/rows.ts";
 import { BoltWriter } from "../bbolt/writer.ts";
@@ -174,19 +174,4 @@ export class BackendHash implements HashJob {
 function isLocalMeta(key: Uint8Array): boolean {
   const name = latin1FromBytes(key);
   return name === MetaKey.ConsistentIndex || name === MetaKey.Term || name === MetaKey.StorageVersion;
-}
-
-/** For tests and tools: the whole file at once. */
-export function backupBytes(member: Member): Uint8Array {
-  const backup = openBackup(member);
-  const { writer } = backup;
-  while (!writer.plan(Number.MAX_SAFE_INTEGER));
-  const out = writer.fileBytes === 0 ? EMPTY : new Uint8Array(writer.fileBytes);
-  let at = 0;
-  for (let chunk = writer.next(); chunk !== undefined; chunk = writer.next()) {
-    out.set(chunk, at);
-    at += chunk.length;
-  }
-  backup.release();
-  return out;
 }

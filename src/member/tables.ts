@@ -10,7 +10,7 @@ import {
   jsonUint64,
   parseBigJson,
 } from "../base/big-json.ts";
-import { clusterId, type LeaseId, type MemberId, type Millis, memberId } from "../base/brand.ts";
+import { type LeaseId, type MemberId, type Millis, memberId } from "../base/brand.ts";
 import { utf8FromBytes, utf8ToBytes } from "../base/bytes.ts";
 import type { Alarms } from "../cluster/alarms.ts";
 import type { Membership } from "../cluster/membership.ts";
@@ -63,12 +63,6 @@ export function restoreTables(
     const [id, ttl, remaining] = rows(each) as bigint[];
     lessor.restore(BigInt.asIntN(64, id!) as LeaseId, Number(ttl), Number(remaining), now);
   }
-}
-
-/** Whose checkpoint it is. */
-export function clusterOfTables(bytes: Uint8Array): bigint {
-  const json = jsonObject(parseBigJson(utf8FromBytes(bytes)), "tables");
-  return clusterId(jsonUint64(json["clusterId"], "clusterId"));
 }
 
 function rows(json: Json | undefined): Json[] {

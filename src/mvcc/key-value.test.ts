@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LeaseId } from "../base/brand.ts";
 import { latin1ToBytes } from "../base/bytes.ts";
+import { sizeUint64Number, writeUint64Number } from "../wire/writer.ts";
 import type { FileNumber, Slot, ValueReader } from "./contract.ts";
 import { Importer } from "./importer.ts";
-import { KeyValueForm, keyValueSize, varintSize, writeKeyValue, writeVarint } from "./key-value.ts";
+import { KeyValueForm, keyValueSize, writeKeyValue } from "./key-value.ts";
 import { type ModelRow, storedKeyValue, valueBytes, varint } from "./model.test.ts";
 import { newSlotList } from "./slot-list.ts";
 import type { Store } from "./store.ts";
@@ -68,9 +69,9 @@ function oneRow(row: Partial<ModelRow>): { store: Store; slot: Slot; row: ModelR
 test("varints of any size are Go's", () => {
   for (const n of NUMBERS) {
     const into = new Uint8Array(12);
-    const end = writeVarint(n, into, 1);
+    const end = writeUint64Number(n, into, 1);
     assert.deepEqual([...into.subarray(1, end)], varint(BigInt(n)));
-    assert.equal(varintSize(n), end - 1);
+    assert.equal(sizeUint64Number(n), end - 1);
   }
 });
 

@@ -2,6 +2,7 @@
 // stands. The KV service, watch, hashes and the bbolt export all write it with this file, because hashes demand one encoding:
 // fields in order of their numbers, zeros left out.
 import { NO_LEASE } from "../base/brand.ts";
+import { sizeBigint, sizeUint64Number, writeBigint, writeUint64Number } from "../wire/writer.ts";
 import type { Slot, SlotView, ValueReader } from "./contract.ts";
 
 /** What of the row is written. */
@@ -26,69 +27,26 @@ const LEASE_TAG = 0x30;
 /** Most bytes of a KeyValue besides key and value. */
 export const KEY_VALUE_OVERHEAD_MAX = 64;
 
-export function varintSize(n: number): number {
-  if (n < 0x80) return 1;
-  if (n < 0x4000) return 2;
-  if (n < 0x20_0000) return 3;
-  if (n < 0x1000_0000) return 4;
-  let size = 4;
-  for (let rest = n / 0x1000_0000; rest >= 1; rest /= 0x80) size++;
-  return size;
-}
-
-/** Writes a varint below 2^53 and returns the place behind it. */
-export function writeVarint(n: number, into: Uint8Array, at: number): number {
-  let rest = n;
-  let place = at;
-  while (rest >= 0x1000_0000) {
-    into[place++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  while (rest >= 0x80) {
-    into[place++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  into[place] = rest;
-  return place + 1;
-}
-
-/** An int64 as etcd's protobuf writes it: negative ids take ten bytes. */
-function int64Size(id: bigint): number {
-  if (id < 0n) return 10;
-  if (id <= 0x1f_ffff_ffff_ffffn) return varintSize(Number(id));
-  return id < 0x100_0000_0000_0000n ? 8 : 9;
-}
-
-function writeInt64(id: bigint, into: Uint8Array, at: number): number {
-  let rest = BigInt.asUintN(64, id);
-  let place = at;
-  while (rest > 0x1f_ffff_ffff_ffffn) {
-    into[place++] = Number(rest & 0x7fn) | 0x80;
-    rest >>= 7n;
-  }
-  return writeVarint(Number(rest), into, place);
-}
-
 export function keyValueSize(view: SlotView, slot: Slot, form: KeyValueForm): number {
   const key = view.keyLengthOf(slot);
   // The mark that `etcdutl snapshot restore --bump-revision` leaves is a row of no bytes at all.
   if (key === 0 && form === KeyValueForm.Stored) return 0;
-  let size = key === 0 ? 0 : 1 + varintSize(key) + key;
+  let size = key === 0 ? 0 : 1 + sizeUint64Number(key) + key;
   if (view.isTombstone(slot)) {
-    return form === KeyValueForm.Stored ? size : size + 1 + varintSize(view.mainOf(slot));
+    return form === KeyValueForm.Stored ? size : size + 1 + sizeUint64Number(view.mainOf(slot));
   }
   const create = view.createRevisionOf(slot);
   const version = view.versionOf(slot);
-  if (create > 0) size += 1 + varintSize(create);
-  size += 1 + varintSize(view.mainOf(slot));
-  if (version > 0) size += 1 + varintSize(version);
+  if (create > 0) size += 1 + sizeUint64Number(create);
+  size += 1 + sizeUint64Number(view.mainOf(slot));
+  if (version > 0) size += 1 + sizeUint64Number(version);
   if (form === KeyValueForm.KeysOnly) return size;
   if (form !== KeyValueForm.NoValue) {
     const length = view.valueLengthOf(slot);
-    if (length > 0) size += 1 + varintSize(length) + length;
+    if (length > 0) size += 1 + sizeUint64Number(length) + length;
   }
   const lease = view.leaseOf(slot);
-  return lease === NO_LEASE ? size : size + 1 + int64Size(lease);
+  return lease === NO_LEASE ? size : size + 1 + sizeBigint(lease);
 }
 
 /** Writes the row's KeyValue to `into` at `at`, which has room for keyValueSize bytes, and returns the place behind it. */
@@ -124,7 +82,7 @@ export function writeKeyValueHead(
   const key = view.keyLengthOf(slot);
   if (key > 0) {
     into[place] = KEY_TAG;
-    place = writeVarint(key, into, place + 1);
+    place = writeUint64Number(key, into, place + 1);
     place += view.copyKeyOf(slot, into, place);
   } else if (form === KeyValueForm.Stored) return place;
   const tombstone = view.isTombstone(slot);
@@ -133,22 +91,22 @@ export function writeKeyValueHead(
     const create = view.createRevisionOf(slot);
     if (create > 0) {
       into[place] = CREATE_REVISION_TAG;
-      place = writeVarint(create, into, place + 1);
+      place = writeUint64Number(create, into, place + 1);
     }
   }
   into[place] = MOD_REVISION_TAG;
-  place = writeVarint(view.mainOf(slot), into, place + 1);
+  place = writeUint64Number(view.mainOf(slot), into, place + 1);
   if (tombstone) return place;
   const version = view.versionOf(slot);
   if (version > 0) {
     into[place] = VERSION_TAG;
-    place = writeVarint(version, into, place + 1);
+    place = writeUint64Number(version, into, place + 1);
   }
   if (form !== KeyValueForm.Full && form !== KeyValueForm.Stored) return place;
   const length = view.valueLengthOf(slot);
   if (length === 0) return place;
   into[place] = VALUE_TAG;
-  return writeVarint(length, into, place + 1);
+  return writeUint64Number(length, into, place + 1);
 }
 
 /** Everything behind the bytes of the value. */
@@ -156,5 +114,5 @@ export function writeKeyValueTail(view: SlotView, slot: Slot, into: Uint8Array, 
   const lease = view.leaseOf(slot);
   if (lease === NO_LEASE) return at;
   into[at] = LEASE_TAG;
-  return writeInt64(lease, into, at + 1);
+  return writeBigint(lease, into, at + 1);
 }

@@ -90,7 +90,3 @@ export function methodOf(path: string): MethodDescriptor | undefined {
   const row = methodRows[path]!;
   return { request: row[0], response: row[1], requestStream: row[2], responseStream: row[3] };
 }
-
-export function methodPaths(): readonly string[] {
-  return Object.keys(methodRows);
-}
