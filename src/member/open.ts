@@ -4,11 +4,10 @@
 import { noEntry } from "../apply/applier.ts";
 import type { ApplyContext } from "../apply/context.ts";
 import { OpCounts } from "../apply/op-counts.ts";
-import { type Index, index, type MemberId } from "../base/brand.ts";
+import { type Index, index } from "../base/brand.ts";
 import { utf8ToBytes } from "../base/bytes.ts";
 import { keyFromBytes } from "../base/key.ts";
 import { Alarms } from "../cluster/alarms.ts";
-import { computeClusterId, computeMemberId } from "../cluster/ids.ts";
 import { type ClusterMember, Membership } from "../cluster/membership.ts";
 import { encodeMember } from "../etcdfile/member-json.ts";
 import { Lessor } from "../lease/lessor.ts";
@@ -29,6 +28,7 @@ import { WatchHub } from "../watch/hub.ts";
 import { confStateFromBytes } from "./conf-state.ts";
 import { eventEncoder } from "./event-encoder.ts";
 import { importEtcdDirectory } from "./import-etcd.ts";
+import { type InitialCluster, newCluster } from "./initial-cluster.ts";
 import { Member, type MemberParts } from "./member.ts";
 import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { RaftEngine } from "./raft-engine.ts";
@@ -60,8 +60,7 @@ export function logDirectory(dataDirectory: string, walDirectory: string): strin
 /** Opens, recovers and starts a member. When it resolves, a member that is alone leads, and may be served. */
 export async function openMember(options: MemberOptions, world: World): Promise<Member> {
   const { clock, digest, logger } = world;
-  const localId = computeMemberId(options.peerUrls, options.clusterToken, undefined, digest.sha1);
-  const clusterId = computeClusterId([localId], digest.sha1);
+  const initial = initialCluster(options, digest);
   const space: { changed: (full: boolean) => void } = { changed: () => {} };
   const directory = logDirectory(options.dataDirectory, options.walDirectory);
   await importEtcdDirectory(directory, options, world);
@@ -76,7 +75,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     onFatal: world.onFatal,
     onSpace: (full) => space.changed(full),
   });
-  const identity = log.identity ?? { memberId: localId, clusterId };
+  const identity = log.identity ?? { memberId: initial.localId, clusterId: initial.clusterId };
   const fresh = log.hardState === undefined && log.checkpointMeta === undefined;
   const state = await recoverState(
     log,
@@ -101,7 +100,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   });
   space.changed = (full) => member.spaceChanged(full);
   const engine = newEngine(member, state, options, world);
-  if (fresh) bootstrap(engine, identity.memberId, options);
+  if (fresh && initial.kind === "new") bootstrap(engine, initial.members);
   member.start(engine);
   return member;
 }
@@ -212,9 +211,14 @@ function newEngine(member: Member, state: RecoveredState, options: MemberOptions
   );
 }
 
-function bootstrap(engine: RaftEngine, id: MemberId, options: MemberOptions): void {
-  const peerUrls = [...options.peerUrls].sort();
-  const first: ClusterMember = { id, peerUrls, isLearner: false, name: options.name, clientUrls: [] };
-  const problem = engine.bootstrap([{ id, context: utf8ToBytes(encodeMember(first)) }]);
+function initialCluster(options: MemberOptions, digest: Digest): InitialCluster {
+  if (options.initialCluster !== undefined) return options.initialCluster;
+  const alone = new Map([[options.name, options.peerUrls]]);
+  return newCluster(alone, options.name, options.clusterToken, digest.sha1);
+}
+
+function bootstrap(engine: RaftEngine, members: readonly ClusterMember[]): void {
+  const peers = members.map((member) => ({ id: member.id, context: utf8ToBytes(encodeMember(member)) }));
+  const problem = engine.bootstrap(peers);
   if (problem !== undefined) throw new Error(problem);
 }

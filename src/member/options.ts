@@ -1,12 +1,15 @@
 // What a member is started with: plain values, already checked by the configuration. Units stand at the end of the names.
 
 import type { AutoCompaction } from "./compactor.ts";
+import type { InitialCluster } from "./initial-cluster.ts";
 
 export type MemberOptions = {
   readonly name: string;
   readonly dataDirectory: string;
   /** Where the log goes (etcd's too, when its directory is imported); "" = inside the data directory. */
   readonly walDirectory: string;
+  /** What a member without data begins with; absent: a new cluster of itself alone. With data it has no meaning. */
+  readonly initialCluster?: InitialCluster | undefined;
   readonly clusterToken: string;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
