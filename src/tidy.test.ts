@@ -70,8 +70,6 @@ const ENTRIES: ReadonlySet<string> = new Set([
 /** Made and tested, and waiting for what will use it. The list may only shrink. */
 const WAITING: ReadonlyMap<string, string> = new Map([
   ["src/raft/wire-message.ts", "messages between members, for src/peer"],
-  ["src/member/transport.ts", "the network between members, for src/peer"],
-  ["src/member/fault.ts", "etcd's errors between members, for src/peer"],
 ]);
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");

@@ -30,6 +30,7 @@ import type { Engine, EngineEvents } from "./engine.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { LeaseKeeper, type RenewWaiter } from "./lease-keeper.ts";
 import { applyMemberChange, proposeMemberChange } from "./member-change.ts";
+import { LONE_NETWORK, type Network } from "./network.ts";
 import { type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { type Pending, Proposals, type Waiter } from "./proposals.ts";
 import { decideClusterVersion } from "./publish.ts";
@@ -92,6 +93,7 @@ export class Member implements EngineEvents {
   readonly #compaction: Compaction;
   readonly #answers: { readonly pending: Pending; readonly result: Applied }[] = [];
   #raft: RaftEngine | undefined;
+  #network: Network = LONE_NETWORK;
   #stopped = false;
   #catchingUp = false;
   readonly #alarms: AlarmRaiser;
@@ -134,10 +136,11 @@ export class Member implements EngineEvents {
     this.#autoCompactor = autoCompaction === undefined ? undefined : new AutoCompactor(this, autoCompaction);
   }
 
-  /** The engine is made with this member as its events' receiver, hence after it. */
-  start(engine: RaftEngine): void {
+  /** The engine is made with this member as its events' receiver, and the network delivers to it, hence both after it. */
+  start(engine: RaftEngine, network: Network): void {
     assert(this.#raft === undefined, "a member is started once");
     this.#raft = engine;
+    this.#network = network;
     this.logger.info("starting etcd server", {
       "local-member-id": hexId(this.localId),
       "local-server-version": this.options.serverVersion,
@@ -191,6 +194,10 @@ export class Member implements EngineEvents {
 
   get raft(): RaftEngine {
     return must(this.#raft, "the engine is there once the member is started");
+  }
+
+  get network(): Network {
+    return this.#network;
   }
 
   get clusterId(): ClusterId {

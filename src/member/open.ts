@@ -30,6 +30,7 @@ import { eventEncoder } from "./event-encoder.ts";
 import { importEtcdDirectory } from "./import-etcd.ts";
 import { type InitialCluster, newCluster } from "./initial-cluster.ts";
 import { Member, type MemberParts } from "./member.ts";
+import { LONE_NETWORK } from "./network.ts";
 import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { RaftEngine } from "./raft-engine.ts";
 import { restoreTables } from "./tables.ts";
@@ -101,7 +102,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   space.changed = (full) => member.spaceChanged(full);
   const engine = newEngine(member, state, options, world);
   if (fresh && initial.kind === "new") bootstrap(engine, initial.members);
-  member.start(engine);
+  member.start(engine, LONE_NETWORK);
   return member;
 }
 
