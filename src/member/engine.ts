@@ -3,6 +3,7 @@
 import type { MemberId } from "../base/brand.ts";
 import type { EtcdError } from "../base/errors.ts";
 import type { Entry } from "../log/contract.ts";
+import type { Message, Snapshot } from "../raft/message.ts";
 
 export interface EngineEvents {
   /** Committed entries, in order, each once. When it returns they are applied, and events and replies are on their way. */
@@ -24,4 +25,23 @@ export interface Engine {
   readonly committedIndex: number;
   readonly appliedIndex: number;
   describe(): string;
+}
+
+/** What raft's snapshots are to the member. */
+export interface SnapshotDoor {
+  /**
+   * For raft's Storage.snapshot(): metadata of the state as applied now (index, term, confState, data as etcd fills it), or word that
+   * it takes a while. Cheap.
+   */
+  current(): Snapshot | "temporarilyUnavailable";
+  /**
+   * A MsgSnap of a Ready: completes the message from the state as applied now (as etcd's createMergedSnapshotMessage does) and gives it
+   * with a body to the transport. Ends in one reportSnapshot.
+   */
+  send(message: Message): void;
+  /**
+   * The snapshot of a Ready: the staged state with this index becomes the member's state, and the log's new beginning, durably; then
+   * `done`. Until then nothing is appended to the log and nothing is applied.
+   */
+  install(snapshot: Snapshot, done: () => void): void;
 }
