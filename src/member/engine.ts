@@ -42,6 +42,9 @@ export interface SnapshotDoor {
   /**
    * The snapshot of a Ready: the staged state with this index becomes the member's state, and the log's new beginning, durably; then
    * `done`. Until then nothing is appended to the log and nothing is applied.
+   * The hard state of the same Ready is appended in `done`, not before: its commit index lies behind the log's end as long as the
+   * snapshot is not in its place, and after a crash in between nobody could open that log. `done` begins by taking the snapshot's index,
+   * term and conf state as applied, and returns with that done: the next checkpoint may begin right behind it.
    */
   install(snapshot: Snapshot, done: () => void): void;
 }

@@ -276,6 +276,11 @@ export class RawNode {
     return this.#raft.log.applied;
   }
 
+  /** The index of the snapshot that was taken from a MsgSnap and is not in the log yet; 0 = none. Right after step(): whether it was taken. */
+  get pendingSnapshotIndex(): number {
+    return this.#raft.log.unstable.snapshot?.metadata.index ?? 0;
+  }
+
   /** For tests that need a certain order of timeouts; drawn anew at the next change of role. */
   setRandomizedElectionTimeout(ticks: number): void {
     this.#raft.randomizedElectionTimeout = ticks;
