@@ -2,6 +2,7 @@
 // host. Made by src/grpc/server for each h2 socket. Every violation has a defined answer (stream reset or GOAWAY), every flood
 // a bound (limits.ts). One write per turn: everything that is to go out goes through the sender.
 import type { Socket } from "node:net";
+import { IdTable } from "../base/id-table.ts";
 import { FrameReader, type FrameSink } from "./frame-reader.ts";
 import { HeaderIntake } from "./header-intake.ts";
 import { Keepalive } from "./keepalive.ts";
@@ -58,6 +59,8 @@ export interface ConnectionHost {
 const PING_DATA_KEEPALIVE = Buffer.from("keepaliv", "latin1");
 const PING_DATA_DRAIN = Buffer.from("draining", "latin1");
 const EMPTY = Buffer.alloc(0);
+/** Peers choose their streams' numbers; where these stand in a table they shall not know. */
+const PLACES_SEED = Math.floor(Math.random() * 2 ** 32);
 
 /** open → draining (GOAWAY sent, streams go on) → closing (nothing is read any more) → closed. */
 type State = "open" | "draining" | "closing" | "closed";
@@ -77,7 +80,7 @@ export class Connection implements FrameSink, SenderHost {
   readonly #host: ConnectionHost;
   readonly #reader: FrameReader;
   readonly #intake = new HeaderIntake();
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams = new IdTable<Stream>(PLACES_SEED);
   readonly #pings: PingPolicy | undefined;
   readonly #resets: TokenBucket;
   readonly #idleFrames: TokenBucket;
@@ -501,7 +504,7 @@ export class Connection implements FrameSink, SenderHost {
 
   /** Resets a stream; its owner, if it has one still, learns of it. */
   resetStream(stream: Stream, code: ErrorCode): void {
-    if (!this.#streams.delete(stream.id)) return;
+    if (this.#streams.delete(stream.id) === undefined) return;
     this.#rememberReset(stream.id);
     this.sender.resetStream(stream.id, code);
     this.#lose(stream);
@@ -572,7 +575,7 @@ export class Connection implements FrameSink, SenderHost {
   }
 
   #loseAll(): void {
-    const streams = [...this.#streams.values()];
+    const streams = this.#streams.values();
     this.#streams.clear();
     for (const stream of streams) this.#lose(stream);
   }

@@ -245,7 +245,8 @@ export class Member implements EngineEvents {
       return;
     }
     const started = this.clock.now();
-    this.#proposals.add(id, {
+    this.#proposals.add({
+      id,
       waiter,
       type: requestName(field),
       bytes: data.length,
@@ -326,7 +327,7 @@ export class Member implements EngineEvents {
     };
     const started = this.clock.now();
     const deadline = started + requestTimeoutMillis(this.options);
-    this.#proposals.add(id, { waiter: pending, type: "", bytes: 0, started, deadline });
+    this.#proposals.add({ id, waiter: pending, type: "", bytes: 0, started, deadline });
   }
 
   /** etcd's quota gate at the API. A refusal raises the alarm, through the log. */

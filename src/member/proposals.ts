@@ -2,6 +2,7 @@
 // when the member stops. Bounded in number and bytes; beyond that callers are told "too many requests".
 import type { Applied } from "../apply/applier.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
+import { IdTable } from "../base/id-table.ts";
 
 /** Whoever proposed something. Exactly one of the two is called, once. */
 export interface Waiter {
@@ -15,6 +16,7 @@ const PENDING_BYTES_MAX = 256 << 20;
 const PENDING_MAX = 100_000;
 
 export type Pending = {
+  readonly id: bigint;
   readonly waiter: Waiter;
   /** etcd's name of the request; "" is not timed. */
   readonly type: string;
@@ -24,7 +26,8 @@ export type Pending = {
 };
 
 export class Proposals {
-  readonly #pending = new Map<bigint, Pending>();
+  /** By the lowest 32 bits of the id, which no two of ours have in common at a time. */
+  readonly #pending = new IdTable<Pending>();
   #bytes = 0;
 
   get size(): number {
@@ -36,36 +39,40 @@ export class Proposals {
     return this.#pending.size < PENDING_MAX && this.#bytes + bytes <= PENDING_BYTES_MAX;
   }
 
-  add(id: bigint, pending: Pending): void {
-    this.#pending.set(id, pending);
+  add(pending: Pending): void {
+    this.#pending.set(lowBits(pending.id), pending);
     this.#bytes += pending.bytes;
   }
 
   /** Who waits for an applied entry; undefined when it was another member's, or is from before this start, or gave up. */
   take(id: bigint): Pending | undefined {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return undefined;
-    this.#pending.delete(id);
+    const key = lowBits(id);
+    const pending = this.#pending.get(key);
+    if (pending === undefined || pending.id !== id) return undefined;
+    this.#pending.delete(key);
     this.#bytes -= pending.bytes;
     return pending;
   }
 
-  /** Deadlines ascend with the ids, because every request has the same time: the oldest are in front. Returns those that gave up. */
+  /** Returns those that gave up, the oldest first. */
   expire(now: number, error: EtcdError): readonly Pending[] {
-    const expired: Pending[] = [];
-    for (const [id, pending] of this.#pending) {
-      if (pending.deadline > now) break;
-      this.take(id);
-      pending.waiter.failed(error);
-      expired.push(pending);
-    }
+    if (this.#pending.size === 0) return [];
+    const expired = this.#pending.values().filter((pending) => pending.deadline <= now);
+    this.#fail(expired, error);
     return expired;
   }
 
   failAll(error: EtcdError = errors.stopped): void {
-    for (const [id, { waiter }] of this.#pending) {
-      this.take(id);
-      waiter.failed(error);
-    }
+    this.#fail(this.#pending.values(), error);
   }
+
+  #fail(all: Pending[], error: EtcdError): void {
+    all.sort((a, b) => (a.id < b.id ? -1 : 1));
+    // One's failure may have settled another.
+    for (const { id, waiter } of all) if (this.take(id) !== undefined) waiter.failed(error);
+  }
+}
+
+function lowBits(id: bigint): number {
+  return Number(BigInt.asUintN(32, id));
 }
