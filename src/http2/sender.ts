@@ -196,7 +196,7 @@ export class Sender {
     return true;
   }
 
-  /** How many bytes of the queue can go now, up to `limit`; asks the first source met for a piece. */
+  /** How many bytes of the queue can go now, up to `limit`; asks the first source met for as many pieces as that takes. */
   #ready(stream: Stream, limit: number): number {
     const items = stream.items!;
     let size = -stream.itemOffset;
@@ -206,11 +206,14 @@ export class Sender {
         size += item.length;
         continue;
       }
-      if (item.piece === undefined && !this.#askSource(stream, item)) break;
-      size += item.piece!.length;
+      while (item.remaining > 0 && size + item.readyBytes < limit) {
+        if (!this.#askSource(stream, item)) break;
+      }
+      if (stream.items === undefined) return 0;
+      size += item.readyBytes;
       if (item.remaining > 0) break;
     }
-    return stream.items === undefined ? 0 : Math.min(Math.max(size, 0), limit);
+    return Math.min(Math.max(size, 0), limit);
   }
 
   #askSource(stream: Stream, item: QueuedSource): boolean {
@@ -222,8 +225,7 @@ export class Sender {
     }
     assert(piece.length > 0, "a piece is not empty");
     assert(piece.length <= item.remaining, "a source keeps to its length");
-    item.piece = piece;
-    item.remaining -= piece.length;
+    item.give(piece);
     this.queuedBytes += piece.length;
     return true;
   }
@@ -234,7 +236,7 @@ export class Sender {
     let left = size;
     while (left > 0) {
       const item = items[stream.itemAt]!;
-      const bytes = item instanceof QueuedSource ? item.piece! : item;
+      const bytes = item instanceof QueuedSource ? item.pieces[item.pieceAt]! : item;
       const from = stream.itemOffset;
       const to = Math.min(bytes.length, from + left);
       this.output.put(bytes, from, to);
@@ -243,7 +245,8 @@ export class Sender {
       if (to < bytes.length) return;
       stream.itemOffset = 0;
       if (item instanceof QueuedSource) {
-        item.piece = undefined;
+        item.shift();
+        if (item.readyBytes > 0) continue;
         if (item.remaining > 0) return;
         item.source.release();
       }
@@ -272,7 +275,7 @@ export class Sender {
       const item = items[i]!;
       const offset = i === stream.itemAt ? stream.itemOffset : 0;
       if (item instanceof QueuedSource) {
-        if (item.piece !== undefined) this.queuedBytes -= item.piece.length - offset;
+        this.queuedBytes -= item.readyBytes - offset;
         item.source.release();
       } else {
         this.queuedBytes -= item.length - offset;

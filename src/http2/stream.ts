@@ -19,12 +19,30 @@ export class QueuedSource {
   readonly source: MessageSource;
   /** Not yet asked for. */
   remaining: number;
-  piece: Uint8Array | undefined = undefined;
+  /** Asked for and not yet out, from `pieceAt` on, and how many bytes they are (those of a piece half out included). */
+  readonly pieces: Uint8Array[] = [];
+  pieceAt = 0;
+  readyBytes = 0;
   readonly wake: () => void;
   constructor(source: MessageSource, wake: () => void) {
     this.source = source;
     this.remaining = source.totalBytes;
     this.wake = wake;
+  }
+
+  give(piece: Uint8Array): void {
+    this.pieces.push(piece);
+    this.readyBytes += piece.length;
+    this.remaining -= piece.length;
+  }
+
+  /** The first piece is out. */
+  shift(): void {
+    this.readyBytes -= this.pieces[this.pieceAt]!.length;
+    this.pieceAt++;
+    if (this.pieceAt < this.pieces.length) return;
+    this.pieces.length = 0;
+    this.pieceAt = 0;
   }
 }
 

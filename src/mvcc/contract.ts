@@ -5,7 +5,8 @@ import type { RangeEnd } from "../base/key.ts";
 
 /**
  * One revision of one key (a put or a tombstone): a row of the revision table. A Slot is valid until the next write,
- * compaction slice or relocation; nobody keeps one across a turn of the event loop. Rows ascend in revision order.
+ * compaction slice or relocation; nobody keeps one across a turn of the event loop, unless under its Store.slotEpoch. Rows
+ * ascend in revision order.
  */
 export type Slot = Brand<number, "Slot">;
 export const NO_SLOT: Slot = -1 as Slot;
@@ -39,6 +40,8 @@ export type SlotList = { slots: Int32Array | Float64Array; length: number };
 export interface RangeCursor {
   /** Fills `out` with up to `max` further slots and returns how many; 0 = at the end. */
   next(out: SlotList, max: number): number;
+  /** Goes on right behind `slot`, one of those given in this turn: what came after it is given again. */
+  goBackTo(slot: Slot): void;
 }
 
 export interface ReadView extends SlotView {

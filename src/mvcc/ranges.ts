@@ -165,11 +165,14 @@ export class KeyCursor implements RangeCursor {
     const more = walkRange(this.#tables, this.#key, this.#end, this.#after, this.#at, max, out);
     this.#done = !more;
     const given = out.length - before;
-    if (given > 0 && more) {
-      const { arena, rows } = this.#tables;
-      this.#key = copyBytes(arena.bytesOf(rows.word(out.slots[out.length - 1]! as Slot, KEY)));
-      this.#after = true;
-    }
+    if (given > 0 && more) this.goBackTo(out.slots[out.length - 1]! as Slot);
     return given;
+  }
+
+  goBackTo(slot: Slot): void {
+    const { arena, rows } = this.#tables;
+    this.#key = copyBytes(arena.bytesOf(rows.word(slot, KEY)));
+    this.#after = true;
+    this.#done = false;
   }
 }

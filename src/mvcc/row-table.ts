@@ -44,6 +44,8 @@ export class RowTable {
   readonly live: number[] = [];
   /** Chunk numbers in revision order. */
   readonly order: number[] = [];
+  /** How often slots that were in use have come to name other rows, or none. */
+  renumberings = 0;
   readonly #freeNumbers: number[] = [];
   readonly #wide = new Map<string, WideRow>();
   #rows = 0;
@@ -252,6 +254,7 @@ export class RowTable {
   /** Frees the chunk at `index` of the order, which has no row left that anybody points at. */
   remove(index: number): void {
     const chunk = this.order[index]!;
+    this.renumberings++;
     this.order.splice(index, 1);
     this.words[chunk] = NO_ROWS;
     this.used[chunk] = 0;

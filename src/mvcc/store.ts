@@ -213,6 +213,14 @@ export class Store implements ReadView {
     return this.#tables.memoryBytes;
   }
 
+  /**
+   * As long as it stays the same, a slot that named a row names that row or a hole: what was learnt of it by its slot holds, because
+   * a revision never changes.
+   */
+  get slotEpoch(): number {
+    return this.#tables.rows.renumberings;
+  }
+
   write(): WriteTxn {
     return this.#txn.begin();
   }

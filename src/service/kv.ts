@@ -31,17 +31,22 @@ import {
 import type { ServerCall, UnaryMethod } from "./call.ts";
 import { checkDelete, checkPut, checkRange, checkTxn } from "./check-request.ts";
 import { type Headers, revisionOf } from "./headers.ts";
+import type { Ranges } from "./range-parts.ts";
 import { answerRange, answerWaitedRange } from "./range-reply.ts";
 import { answerRangeStream } from "./range-stream.ts";
+import { Stretches } from "./stretches.ts";
 
 export class KvService {
   readonly #member: Member;
   readonly #headers: Headers;
+  readonly #ranges: Ranges;
   readonly #scratch = new Uint8Array(64);
 
   constructor(member: Member, headers: Headers) {
     this.#member = member;
     this.#headers = headers;
+    const stretches = new Stretches(member.store, member.reader, member.clock);
+    this.#ranges = { member, headers, stretches };
   }
 
   methods(): [string, UnaryMethod][] {
@@ -66,9 +71,8 @@ export class KvService {
       call.fail(refused);
       return;
     }
-    if (request.serializable || this.#member.canReadNow)
-      answerRange(this.#member, this.#headers, call, request);
-    else this.#member.read(new RangeWaiter(this.#member, this.#headers, call, keepRange(request)));
+    if (request.serializable || this.#member.canReadNow) answerRange(this.#ranges, call, request);
+    else this.#member.read(new RangeWaiter(this.#ranges, call, keepRange(request)));
   }
 
   rangeStream(call: ServerCall, message: Uint8Array): void {
@@ -272,27 +276,24 @@ class PhysicalWaiter implements Waiter {
 }
 
 class RangeWaiter implements ReadWaiter {
-  readonly #member: Member;
-  readonly #headers: Headers;
+  readonly #ranges: Ranges;
   readonly #call: ServerCall;
   readonly #request: RangeRequest;
   readonly #started: number;
 
-  constructor(member: Member, headers: Headers, call: ServerCall, request: RangeRequest) {
-    this.#member = member;
-    this.#headers = headers;
+  constructor(ranges: Ranges, call: ServerCall, request: RangeRequest) {
+    this.#ranges = ranges;
     this.#call = call;
     this.#request = request;
-    this.#started = member.clock.now();
+    this.#started = ranges.member.clock.now();
   }
 
   ready(): void {
-    const reply = { member: this.#member, headers: this.#headers, call: this.#call, request: this.#request };
-    answerWaitedRange(reply, this.#started);
+    answerWaitedRange(this.#ranges, this.#call, this.#request, this.#started);
   }
 
   failed(error: EtcdError): void {
-    const { clock, timings, slowLog } = this.#member;
+    const { clock, timings, slowLog } = this.#ranges.member;
     const millis = clock.now() - this.#started;
     timings.requests.observe("Range", false, millis / 1000);
     if (millis > slowLog.warningMillis)

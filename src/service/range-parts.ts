@@ -5,11 +5,17 @@ import type { RangeRequest } from "../wire/generated/etcdserverpb.ts";
 import { sizeInt64Number, writeInt64Number } from "../wire/writer.ts";
 import type { ServerCall } from "./call.ts";
 import type { Headers } from "./headers.ts";
+import type { Stretches } from "./stretches.ts";
 
-/** One reply in the making. */
-export type Reply = {
+/** What all replies of a member share. */
+export type Ranges = {
   readonly member: Member;
   readonly headers: Headers;
+  readonly stretches: Stretches;
+};
+
+/** One reply in the making. */
+export type Reply = Ranges & {
   readonly call: ServerCall;
   readonly request: RangeRequest;
   readonly at: Revision;

@@ -1,6 +1,7 @@
 // A range's reply as bytes, straight from the index and the log, without an object per key. Small replies are built in one buffer in
-// the same turn. Big ones are streamed: their length is known from the index alone, so the prefix goes out first and the keys follow
-// as the peer takes them, from a pinned revision; memory stays flat however long the list and however slow the reader.
+// the same turn; longer lists are put together of kept stretches. What is too long for a turn is streamed: its length is known from
+// the index alone, so the prefix goes out first and the keys follow as the peer takes them, from a pinned revision; memory stays
+// flat however long the list and however slow the reader.
 import { formOf, isPlainRange, pickRows, readRevision } from "../apply/range.ts";
 import { allocate } from "../base/bytes.ts";
 import { isEtcdError } from "../base/errors.ts";
@@ -13,38 +14,48 @@ import { newSlotList } from "../mvcc/slot-list.ts";
 import type { RangeRequest } from "../wire/generated/etcdserverpb.ts";
 import { sizeDelimited, writeVarint32 } from "../wire/writer.ts";
 import type { MessageSource, ServerCall } from "./call.ts";
-import type { Headers } from "./headers.ts";
-import { type Reply, rangeTailSize, writeRangeTail } from "./range-parts.ts";
+import { type Ranges, type Reply, rangeTailSize, writeRangeTail } from "./range-parts.ts";
 import { streamRange } from "./range-source.ts";
+import { Plan, STRETCHES_BYTES_MAX } from "./stretches.ts";
 
-/** Replies up to so many bytes are built at once, as long as not too many such replies wait for their readers. */
+/** Replies of which no more than so many bytes have to be encoded are built at once, as long as not too many such replies wait for their readers. */
 const WHOLE_REPLY_BYTES_MAX = 4 << 20;
 const SMALL_REPLY_BYTES_MAX = 256 << 10;
 const WAITING_REPLIES_BYTES_MAX = 64 << 20;
 /** Rows walked in one go: well below 10 ms of the event loop. */
 const ROWS_PER_BITE = 16_384;
 
+/** Shorter lists are encoded anew each time. */
+const LONG_LIST_ROWS = 64;
+
+const plan = new Plan();
 const scratch: SlotList = newSlotList(ROWS_PER_BITE);
 let sizes: Int32Array = new Int32Array(ROWS_PER_BITE);
 /** Bytes of whole replies that are on their way. */
 let waitingBytes = 0;
 
 /** Answers a range from the current state. The request's bytes are copied when they are needed beyond this turn. */
-export function answerRange(member: Member, headers: Headers, call: ServerCall, request: RangeRequest): void {
+export function answerRange(ranges: Ranges, call: ServerCall, request: RangeRequest): void {
+  const { member } = ranges;
   const { rangeTimer } = member;
   const single = isSingleKey(request.rangeEnd);
   const started = rangeTimer.begin(single);
-  const success = tryRange(member, headers, call, request);
+  const success = tryRange(ranges, call, request);
   if (rangeTimer.streamed) rangeTimer.streamed = false;
   else warnIfSlow(member, request, rangeTimer.end(started, single, success));
 }
 
 /** A read that waited first: `started` is the time at which it came in. */
-export function answerWaitedRange(reply: Omit<Reply, "at">, started: number): void {
-  const { member, headers, call, request } = reply;
+export function answerWaitedRange(
+  ranges: Ranges,
+  call: ServerCall,
+  request: RangeRequest,
+  started: number,
+): void {
+  const { member } = ranges;
   const { clock, rangeTimer, timings } = member;
   const began = clock.now();
-  const success = tryRange(member, headers, call, request);
+  const success = tryRange(ranges, call, request);
   const streamed = rangeTimer.streamed;
   rangeTimer.streamed = false;
   const now = clock.now();
@@ -61,7 +72,8 @@ function warnIfSlow(member: Member, request: RangeRequest, millis: number): void
 }
 
 /** False when the revision cannot be read. */
-function tryRange(member: Member, headers: Headers, call: ServerCall, request: RangeRequest): boolean {
+function tryRange(ranges: Ranges, call: ServerCall, request: RangeRequest): boolean {
+  const { member, headers, stretches } = ranges;
   const { store } = member;
   const at = readRevision(store, request.revision, store.currentRevision);
   if (isEtcdError(at)) {
@@ -69,7 +81,7 @@ function tryRange(member: Member, headers: Headers, call: ServerCall, request: R
     return false;
   }
   member.applyContext.counts.ranges++;
-  const reply: Reply = { member, headers, call, request, at };
+  const reply: Reply = { member, headers, stretches, call, request, at };
   scratch.length = 0;
   if (isPlainRange(request) && !request.countOnly) {
     answerPlain(reply);
@@ -92,7 +104,34 @@ function answerPlain(reply: Reply): void {
   const limit = request.limit > 0 ? request.limit : Number.MAX_SAFE_INTEGER;
   const more = store.range(request.key, request.rangeEnd, at, Math.min(limit, ROWS_PER_BITE), scratch);
   if (more && limit > ROWS_PER_BITE) streamRange(reply);
-  else sendPicked(reply, more, more ? store.count(request.key, request.rangeEnd, at) : scratch.length);
+  else {
+    const count = more ? store.count(request.key, request.rangeEnd, at) : scratch.length;
+    if (scratch.length < LONG_LIST_ROWS || request.keysOnly) sendPicked(reply, more, count);
+    else sendLong(reply, more, count);
+  }
+}
+
+/** Sends what `scratch` holds, keys in order with their values: what is kept of them as it is, the rest encoded. */
+function sendLong(reply: Reply, more: boolean, count: number): void {
+  const { member, headers, stretches, call } = reply;
+  const revision = member.store.currentRevision;
+  stretches.plan(scratch, plan);
+  const total = headers.size(revision) + plan.bytes + rangeTailSize(more, count);
+  if (!mayBeWhole(total, plan.freshBytes)) {
+    streamRange(reply);
+    return;
+  }
+  member.rangeTimer.rows = scratch.length;
+  member.rangeTimer.bytes = total;
+  const head = allocate(headers.size(revision));
+  headers.write(revision, head, 0);
+  const tail = allocate(rangeTailSize(more, count));
+  writeRangeTail(more, count, tail, 0);
+  const chunks: Uint8Array[] = [head];
+  stretches.gather(scratch, plan, plan.bytes <= STRETCHES_BYTES_MAX, chunks);
+  chunks.push(tail);
+  call.sendFrom(new GatheredReply(chunks, total));
+  call.end();
 }
 
 /** Sends what `scratch` holds, as one buffer; but a long list in key order, which can be walked again, piece by piece. */
@@ -109,7 +148,7 @@ function sendPicked(reply: Reply, more: boolean, count: number): void {
   }
   const revision = store.currentRevision;
   const total = headers.size(revision) + rowBytes + rangeTailSize(more, count);
-  if (isPlainRange(request) && !mayBeWhole(total)) {
+  if (isPlainRange(request) && !mayBeWhole(total, total)) {
     streamRange(reply);
     return;
   }
@@ -128,9 +167,31 @@ function sendPicked(reply: Reply, more: boolean, count: number): void {
   call.end();
 }
 
-function mayBeWhole(total: number): boolean {
+/** `fresh`: how much of it has to be encoded now. */
+function mayBeWhole(total: number, fresh: number): boolean {
   if (total <= SMALL_REPLY_BYTES_MAX) return true;
-  return total <= WHOLE_REPLY_BYTES_MAX && waitingBytes + total <= WAITING_REPLIES_BYTES_MAX;
+  return fresh <= WHOLE_REPLY_BYTES_MAX && waitingBytes + total <= WAITING_REPLIES_BYTES_MAX;
+}
+
+/** A reply in many parts, those of stretches shared with other replies, that is counted until it has left. */
+class GatheredReply implements MessageSource {
+  readonly totalBytes: number;
+  readonly #chunks: readonly Uint8Array[];
+  #at = 0;
+
+  constructor(chunks: readonly Uint8Array[], totalBytes: number) {
+    this.#chunks = chunks;
+    this.totalBytes = totalBytes;
+    waitingBytes += totalBytes;
+  }
+
+  next(): Uint8Array | undefined {
+    return this.#chunks[this.#at++];
+  }
+
+  release(): void {
+    waitingBytes -= this.totalBytes;
+  }
 }
 
 /** A reply in one buffer that is counted until it has left. */

@@ -8,24 +8,27 @@ import { type EtcdError, errors } from "../base/errors.ts";
 import { CorruptionError } from "../log/errors.ts";
 import type { Member } from "../member/member.ts";
 import type { RangeCursor, Slot, SlotList } from "../mvcc/contract.ts";
-import { type KeyValueForm, keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
+import { KeyValueForm, keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
 import { newSlotList } from "../mvcc/slot-list.ts";
 import { sizeDelimited, writeVarint32 } from "../wire/writer.ts";
 import type { MessageSource } from "./call.ts";
 import type { Headers } from "./headers.ts";
 import { type Reply, rangeTailSize, writeRangeTail } from "./range-parts.ts";
+import { Plan, STRETCHES_BYTES_MAX, type Stretches } from "./stretches.ts";
 
 /** Rows walked in one turn: below 2 ms of the event loop. */
 const ROWS_PER_BITE = 4096;
-/** Bytes handed out in one piece, unless one row is longer. */
+/** Bytes made in one go, unless one row is longer: of keys alone, and of keys with values, where it takes some whole stretches. */
 const PIECE_BYTES_MAX = 64 << 10;
+const BITE_BYTES_MAX = 256 << 10;
 
 const scratch: SlotList = newSlotList(ROWS_PER_BITE);
 const sizes = new Int32Array(ROWS_PER_BITE);
+const plan = new Plan();
 
 /** Streams a plain range (keys in order, no filters) from a revision that stays pinned until the last byte is out. */
 export function streamRange(reply: Reply): void {
-  const { member, call, request, at } = reply;
+  const { member, stretches, call, request, at } = reply;
   const key = copyBytes(request.key);
   const end = copyBytes(request.rangeEnd);
   const { store } = member;
@@ -48,7 +51,16 @@ export function streamRange(reply: Reply): void {
       return;
     }
     call.sendFrom(
-      new ListSource(member, reply.headers, store.cursor(key, end, at), shape, measure, revision, pin),
+      new ListSource(
+        member,
+        reply.headers,
+        stretches,
+        store.cursor(key, end, at),
+        shape,
+        measure,
+        revision,
+        pin,
+      ),
     );
     call.end();
   };
@@ -110,12 +122,16 @@ class ListSource implements MessageSource {
   readonly totalBytes: number;
   readonly #member: Member;
   readonly #headers: Headers;
+  readonly #stretches: Stretches;
   readonly #cursor: RangeCursor;
   readonly #shape: Shape;
   readonly #measured: Measure;
   readonly #revision: Revision;
   readonly #pin: { release(): void };
-  readonly #rowsPerPiece: number;
+  readonly #rowsPerBite: number;
+  /** Made and not yet handed out, the next one last. */
+  readonly #made: Uint8Array[] = [];
+  #aligned = false;
   #rowsLeft: number;
   #stage: "header" | "rows" | "tail" = "header";
   #busyMillis: number;
@@ -123,6 +139,7 @@ class ListSource implements MessageSource {
   constructor(
     member: Member,
     headers: Headers,
+    stretches: Stretches,
     cursor: RangeCursor,
     shape: Shape,
     measured: Measure,
@@ -131,6 +148,7 @@ class ListSource implements MessageSource {
   ) {
     this.#member = member;
     this.#headers = headers;
+    this.#stretches = stretches;
     this.#cursor = cursor;
     this.#shape = shape;
     this.#measured = measured;
@@ -139,7 +157,8 @@ class ListSource implements MessageSource {
     this.#rowsLeft = measured.rows;
     this.#busyMillis = measured.busyMillis;
     const average = Math.max(1, measured.rowBytes / Math.max(1, measured.rows));
-    this.#rowsPerPiece = Math.max(1, Math.min(ROWS_PER_BITE, Math.floor(PIECE_BYTES_MAX / average)));
+    const bytes = shape.form === KeyValueForm.Full ? BITE_BYTES_MAX : PIECE_BYTES_MAX;
+    this.#rowsPerBite = Math.max(1, Math.min(ROWS_PER_BITE, Math.floor(bytes / average)));
     this.totalBytes =
       headers.size(revision) + measured.rowBytes + rangeTailSize(measured.more, measured.count);
   }
@@ -159,6 +178,8 @@ class ListSource implements MessageSource {
       this.#headers.write(this.#revision, out, 0);
       return out;
     }
+    const made = this.#made.pop();
+    if (made !== undefined) return made;
     if (this.#stage === "rows") return this.#readRows();
     const { more, count } = this.#measured;
     const out = allocate(rangeTailSize(more, count));
@@ -183,12 +204,34 @@ class ListSource implements MessageSource {
   }
 
   #rows(): Uint8Array | EtcdError {
-    const { store, reader } = this.#member;
-    const { form } = this.#shape;
     scratch.length = 0;
-    const found = this.#cursor.next(scratch, Math.min(this.#rowsPerPiece, this.#rowsLeft));
+    const found = this.#cursor.next(scratch, Math.min(this.#rowsPerBite, this.#rowsLeft));
     // The pin keeps every row that was measured; anything else would break the promised length.
     if (found === 0) return errors.corrupt;
+    const { form } = this.#shape;
+    const given = form === KeyValueForm.Full ? this.#gather(found) : found;
+    this.#rowsLeft -= given;
+    if (this.#rowsLeft === 0) this.#stage = "tail";
+    return this.#made.pop() ?? this.#encode(found, form);
+  }
+
+  /** Makes the found rows of stretches, but leaves one that the bite cuts to the next bite. Returns the number of rows made. */
+  #gather(found: number): number {
+    const stretches = this.#stretches;
+    stretches.plan(scratch, plan, this.#aligned);
+    let given = found;
+    if (plan.open && plan.length > 1 && found < this.#rowsLeft) {
+      given = plan.dropLast();
+      this.#cursor.goBackTo(scratch.slots[given - 1]! as Slot);
+    }
+    this.#aligned = plan.aligned;
+    stretches.gather(scratch, plan, this.#measured.rowBytes <= STRETCHES_BYTES_MAX, this.#made);
+    this.#made.reverse();
+    return given;
+  }
+
+  #encode(found: number, form: KeyValueForm): Uint8Array {
+    const { store, reader } = this.#member;
     let size = 0;
     for (let i = 0; i < found; i++) {
       sizes[i] = keyValueSize(store, scratch.slots[i] as Slot, form);
@@ -202,8 +245,6 @@ class ListSource implements MessageSource {
       at = writeVarint32(sizes[i]!, out, at);
       at = writeKeyValue(store, slot, form, reader, out, at);
     }
-    this.#rowsLeft -= found;
-    if (this.#rowsLeft === 0) this.#stage = "tail";
     return out;
   }
 }
