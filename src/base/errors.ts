@@ -108,6 +108,10 @@ export const errors = {
   timeout: unavailable("request timed out"),
   timeoutDueToLeaderFail: unavailable("request timed out, possibly due to previous leader failure"),
   timeoutDueToConnectionLost: unavailable("request timed out, possibly due to connection lost"),
+  timeoutLeaderTransfer: etcdError(
+    Code.Unknown,
+    "etcdserver: request timed out, leader transfer took too long",
+  ),
   timeoutWaitAppliedIndex: unavailable("request timed out, waiting for the applied index took too long"),
   unhealthy: unavailable("unhealthy cluster"),
 

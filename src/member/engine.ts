@@ -10,6 +10,12 @@ export interface EngineEvents {
   committed(entries: readonly Entry[]): void;
   /** Leadership was won or lost, or the leader is another. */
   roleChanged(): void;
+  /** This member leads, and has applied all that was committed before it led: it may act as the leader (expire leases). */
+  leadershipProved(): void;
+  /** A snapshot has become the state. */
+  restored(): void;
+  /** To whom leadership is best handed over; undefined = no voter is connected. */
+  successor(): MemberId | undefined;
 }
 
 export interface Engine {

@@ -55,9 +55,10 @@ function encodeMemberChange(change: MemberChange, id: RequestId): ConfChange {
 
 /** Applies a committed change, or tells raft that it is refused (a change of nobody). */
 export function applyMemberChange(
-  { raft, membership, logger }: Pick<Member, "raft" | "membership" | "logger">,
+  member: Pick<Member, "raft" | "membership" | "logger" | "memberChanged">,
   entry: Entry,
 ): { readonly id: bigint; readonly error: EtcdError | undefined } {
+  const { raft, membership, logger } = member;
   if (entry.type === EntryType.ConfChangeV2) {
     const change = decodeConfChangeV2(entry.data);
     assert(change !== undefined, "a committed membership change can be decoded");
@@ -78,6 +79,7 @@ export function applyMemberChange(
   membership.apply(meant);
   tell(logger, membership, meant, removed?.peerUrls ?? []);
   raft.applyConfChange(change);
+  member.memberChanged(meant);
   return { id: change.id, error: undefined };
 }
 

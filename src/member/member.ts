@@ -1,15 +1,14 @@
 // One member: the engine's committed entries go to the applier, its results to the waiting callers and its changes to the watch hub.
 // It wires and owns lifetimes; what a request means is the services', what an entry does is apply's. Time enters here, and only here.
-import { type Applied, Applier } from "../apply/applier.ts";
-import type { ApplyContext, EntryAtHand } from "../apply/context.ts";
+import type { ApplyContext } from "../apply/context.ts";
 import { assert, must } from "../base/assert.ts";
 import type { ClusterId, LeaseId, MemberId, Millis, RequestId } from "../base/brand.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
 import { hexId } from "../cluster/ids.ts";
-import type { MemberChange, Membership } from "../cluster/membership.ts";
+import type { ClusterMember, MemberChange, Membership } from "../cluster/membership.ts";
 import type { Lessor } from "../lease/lessor.ts";
-import { type Entry, EntryType } from "../log/contract.ts";
+import type { Entry } from "../log/contract.ts";
 import type { Log } from "../log/log.ts";
 import type { ValueReader } from "../mvcc/contract.ts";
 import type { HashJob } from "../mvcc/hash-job.ts";
@@ -21,18 +20,20 @@ import type { Metrics } from "../ports/metrics.ts";
 import type { WatchHub } from "../watch/hub.ts";
 import { encodeDowngradeInfoSetRequest } from "../wire/generated/membershippb.ts";
 import { AlarmRaiser } from "./alarm-raiser.ts";
-import { ApplyTimer } from "./apply-timer.ts";
+import { ApplyLoop } from "./apply-loop.ts";
 import { BackendHash } from "./backup.ts";
 import { Compaction } from "./compaction.ts";
 import { AutoCompactor } from "./compactor.ts";
 import { Counters } from "./counters.ts";
-import type { Engine, EngineEvents } from "./engine.ts";
+import type { Engine, EngineEvents, SnapshotDoor } from "./engine.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { handOver, transferLeadership } from "./leadership.ts";
 import { LeaseKeeper, type RenewWaiter } from "./lease-keeper.ts";
-import { applyMemberChange, proposeMemberChange } from "./member-change.ts";
+import { proposeMemberChange } from "./member-change.ts";
 import { LONE_NETWORK, type Network } from "./network.ts";
 import { type MemberOptions, requestTimeoutMillis } from "./options.ts";
-import { type Pending, Proposals, type Waiter } from "./proposals.ts";
+import { Peers } from "./peers.ts";
+import { Proposals, type Waiter } from "./proposals.ts";
 import { decideClusterVersion } from "./publish.ts";
 import type { RaftEngine } from "./raft-engine.ts";
 import { RangeTimer } from "./range-timer.ts";
@@ -67,6 +68,8 @@ export type MemberParts = {
 
 /** Committed entries that are not applied yet, beyond which proposals are refused (etcd's maxGapBetweenApplyAndCommitIndex). */
 const APPLY_GAP_MAX = 5000;
+/** etcd's: a removed member goes on for so long. */
+const REMOVED_MILLIS = 1000 as Millis;
 
 export class Member implements EngineEvents {
   readonly options: MemberOptions;
@@ -83,17 +86,18 @@ export class Member implements EngineEvents {
   readonly rangeTimer: RangeTimer;
   readonly slowLog: SlowLog;
   readonly leaseKeeper: LeaseKeeper;
-  readonly #applier: Applier;
   readonly #proposals = new Proposals();
   readonly #ids: RequestIds;
   readonly #random: (bound: number) => number;
   readonly #digest: Digest;
   readonly #onFatal: (error: Error) => void;
-  readonly #applyTimer: ApplyTimer;
   readonly #compaction: Compaction;
-  readonly #answers: { readonly pending: Pending; readonly result: Applied }[] = [];
+  readonly #applyLoop: ApplyLoop;
   #raft: RaftEngine | undefined;
   #network: Network = LONE_NETWORK;
+  #peers: Peers | undefined;
+  /** When the present leader was elected. */
+  #leaderSince = 0;
   #stopped = false;
   #catchingUp = false;
   readonly #alarms: AlarmRaiser;
@@ -102,6 +106,8 @@ export class Member implements EngineEvents {
   #lastLeader = 0n;
   /** Called when a batch is applied and answered: the edge sends what it has, before the next flush of the log begins. */
   onBatchAnswered: (() => void) | undefined;
+  /** Called a second after this member was removed from the cluster: it has nothing to do here any more. */
+  onRemoved: (() => void) | undefined;
   readonly #autoCompactor: AutoCompactor | undefined;
 
   constructor(parts: MemberParts) {
@@ -117,18 +123,12 @@ export class Member implements EngineEvents {
     this.#random = parts.random;
     this.#digest = parts.digest;
     this.#onFatal = parts.onFatal;
-    this.#applier = new Applier(parts.applyContext);
     this.timings = new Timings(parts.metrics);
     this.rangeTimer = new RangeTimer(parts.clock, this.timings);
     this.slowLog = new SlowLog(parts.options.warningApplyMillis, parts.logger, this.counters);
-    this.#applyTimer = new ApplyTimer(
-      parts.clock,
-      this.timings.applied,
-      parts.options.warningApplyMillis,
-      (entry, result, millis) => this.slowLog.slowEntry(entry, result, millis),
-    );
     this.#alarms = new AlarmRaiser(this);
     this.#compaction = new Compaction(this, () => this.#alarms.clearNoSpace());
+    this.#applyLoop = new ApplyLoop(this, this.#proposals, this.#alarms, this.#compaction);
     this.#ids = new RequestIds(parts.membership.localId, parts.clock.wall());
     this.leaseKeeper = new LeaseKeeper(this);
     this.#housekeeping = new Housekeeping(this);
@@ -137,16 +137,18 @@ export class Member implements EngineEvents {
   }
 
   /** The engine is made with this member as its events' receiver, and the network delivers to it, hence both after it. */
-  start(engine: RaftEngine, network: Network): void {
+  start(engine: RaftEngine, network: Network, door: SnapshotDoor, initial: readonly ClusterMember[]): void {
     assert(this.#raft === undefined, "a member is started once");
     this.#raft = engine;
     this.#network = network;
+    this.#peers = new Peers(network.transport, this.membership);
     this.logger.info("starting etcd server", {
       "local-member-id": hexId(this.localId),
       "local-server-version": this.options.serverVersion,
       "cluster-version": this.membership.version ?? "to_be_decided",
     });
-    engine.start();
+    this.#peers.sync(initial);
+    engine.start(network.transport, door);
     this.#sweep();
     this.#housekeeping.start();
     if (this.store.compactionPending) this.#compaction.resume();
@@ -164,19 +166,16 @@ export class Member implements EngineEvents {
 
   /** Ends everything and gives the directory back. What was acknowledged is on disk already; a checkpoint shortens the next start. */
   async close(): Promise<void> {
-    this.#tellTransfer();
+    await handOver(this, this.successor());
     this.stop();
+    await this.#network.transport.close();
     await this.#housekeeping.stop();
     await this.log.close();
   }
 
-  #tellTransfer(): void {
-    const { raft, localId } = this;
-    const why = raft.isLeader ? " for single voting member cluster" : "; local server is not leader";
-    this.logger.info(`skipped leadership transfer${why}`, {
-      "local-member-id": hexId(localId),
-      "current-leader-member-id": hexId(raft.leader),
-    });
+  /** Makes another voter the leader. Resolves when it leads, or with the reason why not. Only a leader is asked. */
+  transferLeadership(to: MemberId, timeoutMillis: number): Promise<EtcdError | undefined> {
+    return transferLeadership(this, to, timeoutMillis);
   }
 
   /** The device ran full, or has room again: the member turns read-only and back. */
@@ -366,108 +365,59 @@ export class Member implements EngineEvents {
   // EngineEvents
 
   committed(entries: readonly Entry[]): void {
-    const now = this.clock.now();
-    this.#applyTimer.begin(now);
-    for (let i = 0; i < entries.length; i++) {
-      const entry = entries[i]!;
-      if (entry.type !== EntryType.Normal) this.#applyMemberChange(entry);
-      else if (entry.data.length > 0) this.#applyEntry(entry, now);
-    }
-    const applied = this.#applyTimer.end();
-    this.timings.commit.observe((applied - now) / 1000);
-    this.#flushEvents(applied);
-    this.#answer(applied);
+    this.#applyLoop.run(entries);
     this.onBatchAnswered?.();
     if (this.hub.slowWatcherCount > 0) this.wakeWatchers();
   }
 
   roleChanged(): void {
     const { raft } = this;
-    const now = this.clock.now();
     if (raft.leader !== this.#lastLeader && raft.leader !== 0n) {
       this.counters.leaderChanges++;
       this.#lastLeader = raft.leader;
     }
-    if (raft.isLeader && !this.lessor.isPrimary) {
-      this.lessor.promote(now, this.options.electionMillis);
-      this.leaseKeeper.start();
-      decideClusterVersion(this);
-    } else if (!raft.isLeader && this.lessor.isPrimary) this.lessor.demote();
+    if (raft.leader !== 0n) this.#leaderSince = this.clock.now();
+    if (!raft.isLeader && this.lessor.isPrimary) this.lessor.demote();
   }
 
-  /** Hands the batch's events to the watchers, and times it when there was one. */
-  #flushEvents(started: number): void {
-    const { hub, timings } = this;
-    const before = hub.eventsTotal;
-    hub.flush();
-    const events = hub.eventsTotal - before;
-    if (events === 0) return;
-    const seconds = (this.clock.now() - started) / 1000;
-    timings.watchEvents.observe(seconds);
-    timings.watchPerEvent.observe(seconds / events);
+  leadershipProved(): void {
+    this.lessor.promote(this.clock.now(), this.options.electionMillis);
+    this.leaseKeeper.start();
+    decideClusterVersion(this);
   }
 
-  #applyEntry(entry: Entry, now: Millis): void {
-    if (!isPut(entry)) this.#applyTimer.separate();
-    const { file, offset } = this.log.writer.placeOf(entry.index);
-    const atHand: EntryAtHand = { term: entry.term, index: entry.index, data: entry.data, file, offset, now };
-    const result = this.#applier.apply(atHand);
-    const { changed } = this.applyContext;
-    if (changed.length > 0) this.hub.notify(changed);
-    this.#count(result);
-    const { error } = result;
-    const success = error === undefined || error === errors.compacted;
-    this.#applyTimer.applied(entry, result, success);
-    if (!success) this.slowLog.refused(entry, error, this.clock.now() - now);
-    const pending = this.#proposals.take(result.id);
-    if (pending !== undefined) this.#answers.push({ pending, result });
+  restored(): void {
+    this.#peers?.sync();
   }
 
-  #applyMemberChange(entry: Entry): void {
-    const { id, error } = applyMemberChange(this, entry);
-    const pending = this.#proposals.take(id);
-    if (pending !== undefined)
-      this.#answers.push({ pending, result: { id, op: "ConfChange", response: undefined, error } });
+  successor(): MemberId | undefined {
+    return this.#peers?.longestConnected();
   }
 
-  /** Events first (hub.flush), then replies: nobody learns a revision from a reply whose events are not queued yet. */
-  #answer(now: number): void {
-    const answers = this.#answers;
-    const { requests } = this.timings;
-    for (let i = 0; i < answers.length; i++) {
-      const { pending, result } = answers[i]!;
-      if (pending.type !== "") requests.observe(pending.type, true, (now - pending.started) / 1000);
-      pending.waiter.applied(result);
-    }
-    answers.length = 0;
+  /** A membership change was applied. One who was removed has nothing to do here any more, once the others have heard of it. */
+  memberChanged(change: MemberChange): void {
+    this.#peers?.changed(change);
+    if (change.kind !== "remove" || change.id !== this.localId) return;
+    this.clock.after(REMOVED_MILLIS, () => {
+      this.logger.error("server error", {
+        error: "the member has been permanently removed from the cluster",
+      });
+      this.logger.warn("data-dir used by this member must be removed");
+      this.onRemoved?.();
+    });
   }
 
-  #count(result: Applied): void {
-    const { counters } = this;
-    switch (result.op) {
-      case "Compaction":
-        if (result.error === undefined) this.#compaction.begin();
-        break;
-      case "Alarm":
-        this.#alarms.tell();
-        break;
-      case "LeaseGrant":
-        this.#countLease(result);
-        break;
-      case "LeaseRevoke":
-        if (result.error === undefined) counters.leasesRevoked++;
-        this.leaseKeeper.revoked();
-        break;
-    }
-    if (result.error === errors.noSpace && !this.applyContext.alarms.has(AlarmType.NoSpace)) {
-      this.#alarms.raise(AlarmType.NoSpace, errors.noSpace);
-    }
-  }
-
-  #countLease({ response }: Applied): void {
-    if (response === undefined || !("ttl" in response)) return;
-    this.counters.leasesGranted++;
-    this.timings.leaseTtl.observe(response.ttl);
+  /** etcd's parseProposeCtxErr: why a proposal of that time got no answer, as far as this member can tell. */
+  #timeoutReason(started: number): EtcdError {
+    const { raft } = this;
+    const lost = this.#leaderSince - 2 * this.options.electionMillis;
+    if (started > lost && started < this.#leaderSince) return errors.timeoutDueToLeaderFail;
+    const peers = this.#peers;
+    if (peers === undefined || raft.leader === 0n) return errors.timeout;
+    const connected = raft.isLeader
+      ? peers.isConnectedToQuorumSince(started)
+      : peers.isConnectedSince(raft.leader, started);
+    return connected ? errors.timeout : errors.timeoutDueToConnectionLost;
   }
 
   /** Once a heartbeat: proposals that got no answer in time. */
@@ -475,7 +425,7 @@ export class Member implements EngineEvents {
     this.#sweeper = this.clock.after(this.options.heartbeatMillis as Millis, () => {
       if (this.#stopped) return;
       const now = this.clock.now();
-      for (const { type, started } of this.#proposals.expire(now, errors.timeout)) {
+      for (const { type, started } of this.#proposals.expire(now, (began) => this.#timeoutReason(began))) {
         this.counters.proposalsFailed++;
         if (type !== "") this.timings.requests.observe(type, false, (now - started) / 1000);
       }
@@ -484,11 +434,4 @@ export class Member implements EngineEvents {
       this.#sweep();
     });
   }
-}
-
-/** First byte of an entry that holds a put as members propose it. */
-const PUT_TAG = 0x22;
-
-function isPut(entry: Entry): boolean {
-  return entry.data[0] === PUT_TAG;
 }

@@ -30,10 +30,12 @@ import { eventEncoder } from "./event-encoder.ts";
 import { importEtcdDirectory } from "./import-etcd.ts";
 import { type InitialCluster, newCluster } from "./initial-cluster.ts";
 import { Member, type MemberParts } from "./member.ts";
-import { LONE_NETWORK } from "./network.ts";
+import { LONE_NETWORK, type Network } from "./network.ts";
 import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { RaftEngine } from "./raft-engine.ts";
+import { NO_SNAPSHOTS, newReceiver } from "./receiver.ts";
 import { restoreTables } from "./tables.ts";
+import type { TransportReceiver } from "./transport.ts";
 
 export type World = {
   readonly disk: Disk;
@@ -43,6 +45,8 @@ export type World = {
   readonly logger: Logger;
   /** For raft's own lines, which etcd writes under a name of their own; absent: `logger`. */
   readonly raftLogger?: Logger;
+  /** Makes the network of a member, which delivers to `receiver`; absent: the member is alone. */
+  readonly connect?: (receiver: TransportReceiver, member: Member) => Network;
   /** Absent: nobody counts. */
   readonly metrics?: Metrics;
   /** Takes bbolt's own lock on a database of etcd's; undefined = another process holds it. Absent where that cannot be known. */
@@ -102,7 +106,8 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   space.changed = (full) => member.spaceChanged(full);
   const engine = newEngine(member, state, options, world);
   if (fresh && initial.kind === "new") bootstrap(engine, initial.members);
-  member.start(engine, LONE_NETWORK);
+  const network = world.connect?.(newReceiver(member, engine), member) ?? LONE_NETWORK;
+  member.start(engine, network, NO_SNAPSHOTS, initial.members);
   return member;
 }
 
@@ -202,9 +207,12 @@ function newEngine(member: Member, state: RecoveredState, options: MemberOptions
       electionTicks: Math.floor(options.electionMillis / options.heartbeatMillis),
       preVote: options.preVote,
       requestTimeoutMillis: requestTimeoutMillis(options),
-      onReadsFailed: (count) => {
-        member.counters.readIndexesFailed += count;
-        member.counters.slowReadIndexes += count;
+      nextId: () => member.nextRequestId(),
+      onReadSlow: () => {
+        member.counters.slowReadIndexes++;
+      },
+      onReadFailed: () => {
+        member.counters.readIndexesFailed++;
       },
       onFlushed: (millis, writtenMillis) => member.timings.flushed(millis, writtenMillis),
     },

@@ -55,21 +55,22 @@ export class Proposals {
   }
 
   /** Returns those that gave up, the oldest first. */
-  expire(now: number, error: EtcdError): readonly Pending[] {
+  expire(now: number, reason: (started: number) => EtcdError): readonly Pending[] {
     if (this.#pending.size === 0) return [];
     const expired = this.#pending.values().filter((pending) => pending.deadline <= now);
-    this.#fail(expired, error);
+    this.#fail(expired, reason);
     return expired;
   }
 
   failAll(error: EtcdError = errors.stopped): void {
-    this.#fail(this.#pending.values(), error);
+    this.#fail(this.#pending.values(), () => error);
   }
 
-  #fail(all: Pending[], error: EtcdError): void {
+  #fail(all: Pending[], reason: (started: number) => EtcdError): void {
     all.sort((a, b) => (a.id < b.id ? -1 : 1));
     // One's failure may have settled another.
-    for (const { id, waiter } of all) if (this.take(id) !== undefined) waiter.failed(error);
+    for (const { id, started, waiter } of all)
+      if (this.take(id) !== undefined) waiter.failed(reason(started));
   }
 }
 

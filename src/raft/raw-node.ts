@@ -29,6 +29,7 @@ import {
 } from "./message.ts";
 import { type Raft, type SoftState, StateType } from "./raft.ts";
 import { messagesAfterWrite, mustSync, NO_READ_STATES, type Ready } from "./ready.ts";
+import { becomeFollower } from "./role.ts";
 import { entriesSize } from "./sizes.ts";
 import { startRaft } from "./start.ts";
 import { type Status, statusOf } from "./status.ts";
@@ -248,6 +249,11 @@ export class RawNode {
     return step(this.#raft, newMessage(MessageType.MsgForgetLeader, NONE));
   }
 
+  /** A leader that cannot do its work (its disk or its thread stands still) lets go: it stops sending heartbeats. */
+  stepDown(): void {
+    if (this.#raft.state === StateType.Leader) becomeFollower(this.#raft, this.#raft.term, NONE);
+  }
+
   status(): Status {
     return statusOf(this.#raft);
   }
@@ -258,6 +264,11 @@ export class RawNode {
 
   get lead(): MemberId {
     return this.#raft.lead;
+  }
+
+  /** Whom this leader is handing over to; NONE = nobody. It drops proposals meanwhile. */
+  get leadTransferee(): MemberId {
+    return this.#raft.leadTransferee;
   }
 
   get term(): number {

@@ -1,4 +1,4 @@
-// The entries that became stable last, kept until they are applied: on a leader they are committed in the same moment, and need not be
+// The entries that became stable last, kept until they are applied: they are committed in the same moment or soon after, and need not be
 // read back from the disk that has just taken them. A copy of what Storage holds, never more; raft-log.ts drops it when in doubt.
 import { type Entry, NO_ENTRIES } from "./message.ts";
 import { countWithin } from "./sizes.ts";
