@@ -43,7 +43,7 @@ export class LeaseKeeper {
 
   /** Renews for a keepalive, after making sure that this member still leads and has applied what is committed. */
   renew(id: LeaseId, waiter: RenewWaiter): void {
-    const { member } = { member: this.#member };
+    const member = this.#member;
     if (member.canReadNow) this.#renewNow(id, waiter);
     else member.read({ ready: () => this.#renewNow(id, waiter), failed: (error) => waiter.failed(error) });
   }

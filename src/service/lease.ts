@@ -4,6 +4,7 @@ import type { Applied } from "../apply/applier.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import { keyToBytes } from "../base/key.ts";
 import type { Lease } from "../lease/lessor.ts";
+import type { RenewWaiter } from "../member/lease-keeper.ts";
 import type { Member } from "../member/member.ts";
 import { RequestField } from "../member/request.ts";
 import { DecodeError, messageDecodeError } from "../wire/decode-error.ts";
@@ -14,14 +15,13 @@ import {
   decodeLeaseTimeToLiveRequest,
   encodeLeaseGrantRequest,
   encodeLeaseGrantResponse,
-  encodeLeaseKeepAliveResponse,
   encodeLeaseLeasesResponse,
   encodeLeaseRevokeResponse,
   encodeLeaseTimeToLiveResponse,
   type LeaseGrantResponse,
   type LeaseRevokeResponse,
-  type ResponseHeader,
 } from "../wire/generated/etcdserverpb.ts";
+import { writeBigint, writeInt64Number } from "../wire/writer.ts";
 import type { Method, RequestStream, ServerCall } from "./call.ts";
 import type { Headers } from "./headers.ts";
 import { LEASE_COST, ReplyWaiter, unary } from "./kv.ts";
@@ -37,8 +37,8 @@ export class LeaseService {
 
   methods(): [string, Method][] {
     const path = (name: string): string => `/etcdserverpb.Lease/${name}`;
-    const keepAlive = (call: ServerCall): RequestStream =>
-      new KeepAliveStream(this.#member, this.#headers, call);
+    const writer = new KeepAliveWriter(this.#headers);
+    const keepAlive = (call: ServerCall): RequestStream => new KeepAliveStream(this.#member, writer, call);
     return [
       [path("LeaseGrant"), unary((call, message) => this.grant(call, message))],
       [path("LeaseRevoke"), unary((call, message) => this.revoke(call, message))],
@@ -113,67 +113,106 @@ export class LeaseService {
   }
 }
 
-/** Requests are answered one after the other: a later keepalive waits for an earlier one that must wait. */
-class KeepAliveStream implements RequestStream {
-  readonly #member: Member;
+/** Longest keepalive answer: a header of four varints, id and time to live. */
+const KEEP_ALIVE_BYTES_MAX = 80;
+
+/** Writes the answers of all keepalive streams into one buffer: each is copied out before the next is written. */
+class KeepAliveWriter {
   readonly #headers: Headers;
+  readonly #buffer = new Uint8Array(KEEP_ALIVE_BYTES_MAX);
+  #view: Uint8Array = this.#buffer;
+
+  constructor(headers: Headers) {
+    this.#headers = headers;
+  }
+
+  /** A view that the next call overwrites. */
+  encode(revision: number, id: bigint, ttl: number): Uint8Array {
+    const out = this.#buffer;
+    let at = this.#headers.write(revision, out, 0);
+    if (id !== 0n) {
+      out[at++] = 0x10;
+      at = writeBigint(id, out, at);
+    }
+    if (ttl !== 0) {
+      out[at++] = 0x18;
+      at = writeInt64Number(ttl, out, at);
+    }
+    if (this.#view.length !== at) this.#view = out.subarray(0, at);
+    return this.#view;
+  }
+}
+
+/** Requests are answered one after the other: a later keepalive waits for an earlier one that must wait. */
+class KeepAliveStream implements RequestStream, RenewWaiter {
+  readonly #member: Member;
+  readonly #writer: KeepAliveWriter;
   readonly #call: ServerCall;
-  readonly #queue: bigint[] = [];
+  /** Keepalives behind the one that is being renewed; undefined until one has to wait. */
+  #queue: bigint[] | undefined = undefined;
   #busy = false;
   #ending = false;
+  #working = false;
+  /** Of the keepalive being renewed. */
+  #id = 0n;
+  #revision = 0;
 
-  constructor(member: Member, headers: Headers, call: ServerCall) {
+  constructor(member: Member, writer: KeepAliveWriter, call: ServerCall) {
     this.#member = member;
-    this.#headers = headers;
+    this.#writer = writer;
     this.#call = call;
   }
 
   message(bytes: Uint8Array): void {
+    let id: bigint;
     try {
-      this.#queue.push(decodeLeaseKeepAliveRequest(bytes).id);
+      id = decodeLeaseKeepAliveRequest(bytes).id;
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.#member.counters.keepAliveReceiveFailures++;
       this.#call.fail(messageDecodeError(error));
       return;
     }
-    this.#run();
+    if (!this.#busy && this.#queue === undefined) this.#renew(id);
+    else if (this.#queue === undefined) this.#queue = [id];
+    else this.#queue.push(id);
   }
 
   requestsEnded(): void {
     this.#ending = true;
-    this.#run();
+    if (!this.#busy && this.#queue === undefined) this.#call.end();
   }
 
-  #run(): void {
-    while (!this.#busy && !this.#call.done) {
-      const id = this.#queue.shift();
-      if (id === undefined) {
-        if (this.#ending) this.#call.end();
-        return;
-      }
-      this.#renew(id);
-    }
-  }
-
-  /** The header is made before the renewal, so that its revision is never behind a revocation that came after. */
+  /** The revision is taken before the renewal, so that it is never behind a revocation that came after. */
   #renew(id: bigint): void {
-    const header = this.#headers.current();
+    if (this.#call.done) return;
     this.#busy = true;
-    this.#member.renewLease(id as never, {
-      renewed: (ttl) => this.#reply(header, id, ttl),
-      failed: (error) => this.#fail(error),
-    });
+    this.#id = id;
+    this.#revision = this.#member.store.currentRevision;
+    this.#member.renewLease(id as never, this);
   }
 
-  #reply(header: ResponseHeader, id: bigint, ttl: number): void {
+  renewed(ttl: number): void {
     this.#busy = false;
-    this.#call.send(encodeLeaseKeepAliveResponse({ header, id, ttl }));
-    this.#run();
+    this.#call.sendCopy(this.#writer.encode(this.#revision, this.#id, ttl));
+    if (this.#queue !== undefined) this.#work(this.#queue);
+    else if (this.#ending) this.#call.end();
   }
 
-  #fail(error: EtcdError): void {
+  /** A loop, because most renewals end before `#renew` returns: thousands that waited for one would be as many levels deep. */
+  #work(queue: bigint[]): void {
+    if (this.#working) return;
+    this.#working = true;
+    while (!this.#busy && !this.#call.done && queue.length > 0) this.#renew(queue.shift()!);
+    this.#working = false;
+    if (this.#busy || queue.length > 0) return;
+    this.#queue = undefined;
+    if (this.#ending) this.#call.end();
+  }
+
+  failed(error: EtcdError): void {
     this.#busy = false;
+    this.#queue = undefined;
     this.#call.fail(error);
   }
 }
