@@ -156,6 +156,7 @@ async function openEdge(
     clientRequests: clientRequestCells(metrics),
     slowUnaryMillis: config.warningUnaryRequestDurationMillis,
     onSlowUnary: slowUnaryLine(logger.named("grpc/server.ts")),
+    answersSoon: () => member.pendingProposals > 0,
     methodStats: new GrpcMetrics(metrics, config.metricsExtensive).method,
     clock: member.clock,
     maxReceiveBytes: config.requestBytesMax + MESSAGE_OVERHEAD_BYTES,

@@ -310,7 +310,8 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
   end(): void {
     if (this.#finished) return;
     this.#ended = true;
-    this.#connection.sender.endAfterQueue(this.#stream);
+    if (this.route.bidi) this.#connection.sender.endWithFlush(this.#stream);
+    else this.#connection.sender.endAfterQueue(this.#stream);
   }
 
   fail(error: EtcdError): void {

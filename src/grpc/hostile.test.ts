@@ -305,6 +305,37 @@ test("pings: with a stream they may come every five seconds, and after an answer
   }
 });
 
+test("pings: the acknowledgement goes with an answer that is on its way, and waits five milliseconds at most", () => {
+  const waiting = { proposals: 1 };
+  const session = new PeerSession({ answersSoon: () => waiting.proposals > 0 }).greet();
+  const ping = frame(FrameType.Ping, 0, 0, Buffer.alloc(8));
+  assert.deepEqual(session.exchange(ping, call(1, "/t.T/Hold", Buffer.alloc(1))), []);
+  session.calls[0]!.send(Buffer.alloc(1));
+  session.calls[0]!.end();
+  session.server.flush();
+  assert.equal(session.socket.written.length, 1, "one write");
+  const types = session.answers().map((sent) => sent.type);
+  assert.deepEqual(types, [FrameType.Ping, FrameType.Headers, FrameType.Data, FrameType.Headers]);
+
+  assert.deepEqual(session.exchange(ping), []);
+  session.clock.advance(4);
+  assert.deepEqual(session.answers(), []);
+  session.clock.advance(1);
+  assert.deepEqual(
+    session.answers().map((sent) => sent.type),
+    [FrameType.Ping],
+  );
+
+  const beside = session.exchange(ping, call(3, "/t.T/Echo", Buffer.alloc(1)));
+  assert.equal(
+    beside[0]!.type,
+    FrameType.Ping,
+    "what is answered in the turn does not wait, nor does its ping",
+  );
+  waiting.proposals = 0;
+  assert.equal(session.exchange(ping).length, 1, "nobody waits: at once");
+});
+
 test("the server pings an idle connection and gives up a dead one", () => {
   const session = new PeerSession({ keepaliveIntervalMs: 10_000, keepaliveTimeoutMs: 3000 }).greet();
   session.clock.advance(12_500);
@@ -347,6 +378,42 @@ test("rapid resets end the connection after a burst", () => {
   const id = 2 * RESETS_BURST + 1;
   session.send(open(id, "/t.T/Chat"), frame(FrameType.RstStream, 0, id, cancel));
   assert.deepEqual(goaway(session.answers()), [ErrorCode.EnhanceYourCalm, "too_many_resets"]);
+});
+
+test("a stream that is half-closed and reset in one write gets no trailers, and may be one of any number", () => {
+  const counted = new Map<Code, number>();
+  const session = new PeerSession({
+    onHandled: (_, code) => counted.set(code, (counted.get(code) ?? 0) + 1),
+  }).greet();
+  const rounds = RESETS_BURST + IDLE_FRAMES_BURST;
+  session.send(frame(FrameType.WindowUpdate, 0, 0, u32(1 << 20)));
+  const cancel = u32(ErrorCode.Cancel);
+  for (let i = 0; i < rounds; i++) {
+    const id = 2 * i + 1;
+    session.send(open(id, "/t.T/Chat"), frame(FrameType.Data, 0, id, message(Buffer.from("x"))));
+    session.send(frame(FrameType.Data, Flag.EndStream, id, []), frame(FrameType.RstStream, 0, id, cancel));
+    if (i % 100 === 0) session.answers();
+  }
+  session.answers();
+  assert.equal(session.socket.ended, false);
+  assert.deepEqual([...counted], [[Code.OK, rounds]]);
+  const id = 2 * rounds + 1;
+  const ended = session.exchange(
+    open(id, "/t.T/Chat"),
+    frame(FrameType.Data, 0, id, message(Buffer.from("x"))),
+    frame(FrameType.Data, Flag.EndStream, id, []),
+  );
+  assert.equal(ended.length, 3, "without the reset there are trailers");
+  const late = session.exchange(
+    open(id + 2, "/t.T/Chat"),
+    frame(FrameType.Data, 0, id + 2, message(Buffer.from("x"))),
+    frame(FrameType.Data, Flag.EndStream, id + 2, []),
+    frame(FrameType.RstStream, 0, id + 2, cancel),
+  );
+  assert.deepEqual(
+    late.map((sent) => sent.type),
+    [FrameType.Headers, FrameType.Data],
+  );
 });
 
 test("floods of frames that move nothing end the connection", () => {

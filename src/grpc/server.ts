@@ -6,7 +6,7 @@ import { TLSSocket } from "node:tls";
 import { millis } from "../base/brand.ts";
 import type { Code } from "../base/errors.ts";
 import { Connection, type ConnectionHost } from "../http2/connection.ts";
-import { SWEEP_MS } from "../http2/limits.ts";
+import { PONG_WAIT_MS, SWEEP_MS } from "../http2/limits.ts";
 import { SlabPool } from "../http2/output.ts";
 import type { PingLimits } from "../http2/ping-policy.ts";
 import type { RequestHead } from "../http2/request-head.ts";
@@ -50,6 +50,11 @@ export type GrpcServerOptions = {
   /** Told of unary calls that took longer (etcd: warning-unary-request-duration). Absent: of none. */
   readonly slowUnaryMillis?: number;
   readonly onSlowUnary?: (call: GrpcCall, millis: number) => void;
+  /**
+   * Whether callers wait whose answers come with the next flush of the log. Acknowledgements of pings then wait with them, at most
+   * PONG_WAIT_MS. Absent: they never wait.
+   */
+  readonly answersSoon?: () => boolean;
   /** Called at each call's end, with its code: for histograms. Undefined costs nothing. */
   readonly onHandled?: (call: GrpcCall, code: Code) => void;
 };
@@ -71,6 +76,8 @@ export class GrpcServer implements ConnectionHost, CallHost {
   #turnMillis = -1;
   #dirty: Connection[] = [];
   #flushing: Connection[] = [];
+  /** Armed while nothing but acknowledgements of pings waits. */
+  #pongTimer: Timer | undefined = undefined;
   #flushAsked = false;
   #sweepTimer: Timer | undefined = undefined;
   #onDrained: (() => void) | undefined = undefined;
@@ -175,7 +182,10 @@ export class GrpcServer implements ConnectionHost, CallHost {
   }
 
   wantsFlush(connection: Connection): void {
-    this.#dirty.push(connection);
+    if (!connection.awaitsFlush) {
+      connection.awaitsFlush = true;
+      this.#dirty.push(connection);
+    }
     if (this.#flushAsked) return;
     this.#flushAsked = true;
     this.#options.clock.endOfTurn(this.#endOfTurn);
@@ -183,8 +193,34 @@ export class GrpcServer implements ConnectionHost, CallHost {
 
   readonly #endOfTurn = (): void => {
     this.#flushAsked = false;
+    if (this.#options.answersSoon?.() === true) this.#flushUrgent();
+    else this.flush();
+  };
+
+  readonly #onPongTimer = (): void => {
+    this.#pongTimer = undefined;
     this.flush();
   };
+
+  /** Every write wakes the peer. One for a ping alone would do so for nothing while the answer is on its way. */
+  #flushUrgent(): void {
+    const dirty = this.#dirty;
+    this.#dirty = this.#flushing;
+    this.#flushing = dirty;
+    for (let i = 0; i < dirty.length; i++) {
+      const connection = dirty[i]!;
+      if (connection.sender.urgent) this.#flushOne(connection);
+      else this.#dirty.push(connection);
+    }
+    dirty.length = 0;
+    if (this.#dirty.length > 0 && this.#pongTimer === undefined)
+      this.#pongTimer = this.#options.clock.after(millis(PONG_WAIT_MS), this.#onPongTimer);
+  }
+
+  #flushOne(connection: Connection): void {
+    connection.awaitsFlush = false;
+    connection.sender.flush();
+  }
 
   /** Writes everything that is ready, now: after a batch was applied, sooner than the end of the turn. */
   flush(): void {
@@ -192,7 +228,7 @@ export class GrpcServer implements ConnectionHost, CallHost {
     if (dirty.length === 0) return;
     this.#dirty = this.#flushing;
     this.#flushing = dirty;
-    for (let i = 0; i < dirty.length; i++) dirty[i]!.sender.flush();
+    for (let i = 0; i < dirty.length; i++) this.#flushOne(dirty[i]!);
     dirty.length = 0;
   }
 

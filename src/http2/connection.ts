@@ -49,7 +49,7 @@ export interface ConnectionHost {
   pingLimitsOf(socket: Socket): PingLimits | undefined;
   /** A request came in: sets stream.owner. `last`: it has no body. */
   open(connection: Connection, stream: Stream, head: RequestHead, last: boolean): void;
-  /** Calls connection.sender.flush() at the end of this turn. */
+  /** Calls connection.sender.flush() at the end of this turn; a little later if that is not urgent. Asked as often as one likes. */
   wantsFlush(connection: Connection): void;
   closed(connection: Connection): void;
   countSent(bytes: number): void;
@@ -74,6 +74,8 @@ export class Connection implements FrameSink, SenderHost {
   encoderMustShrink = false;
   /** Bytes of half-received messages, counted by the layer above. */
   assemblyBytes = 0;
+  /** The host has it on its list of those to flush. */
+  awaitsFlush = false;
   /** For the layer above: what it wants to remember about this connection's peer. */
   peer: unknown = undefined;
 
@@ -342,6 +344,7 @@ export class Connection implements FrameSink, SenderHost {
     stream.remoteClosed = last;
     stream.contentLength = head.contentLength;
     this.#streams.set(streamId, stream);
+    this.#idleFrames.give(); // for the reset of a stream that has just ended
     this.#host.open(this, stream, head, last);
     return this.#state !== "closing" && this.#state !== "closed";
   }
@@ -402,6 +405,8 @@ export class Connection implements FrameSink, SenderHost {
     this.#streams.delete(streamId);
     this.#lose(stream);
     this.#closeWhenDrained();
+    // Answered to the end: not one of those resets that leave the work to us.
+    if (stream.ending) return true;
     if (this.#resets.take(this.#now)) return true;
     return this.fail(ErrorCode.EnhanceYourCalm, "too_many_resets");
   }
@@ -460,13 +465,14 @@ export class Connection implements FrameSink, SenderHost {
         this.#nameLastStream();
       return this.#idleFrame();
     }
-    this.sender.control(8, FrameType.Ping, Flag.Ack, 0).copy(buffer, start, end);
+    this.sender.pong(buffer, start, end);
     const answered = this.sender.answered;
     this.sender.answered = false;
     if (this.#pings !== undefined && !this.#pings.ping(this.#now(), answered, this.#streams.size)) {
       return this.fail(ErrorCode.EnhanceYourCalm, "too_many_pings");
     }
-    return this.#idleFrame();
+    // grpc-go measures the way with a ping for every answer that it reads, thousands a second on a busy connection.
+    return answered || this.#idleFrame();
   }
 
   #windowUpdate(streamId: number, buffer: Buffer, start: number, end: number): boolean {

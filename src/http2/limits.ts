@@ -58,3 +58,5 @@ export const HEADER_MEMO_BLOCK_BYTES_MAX = 512;
 export const PLAIN_BODY_BYTES_MAX = 4 << 20;
 /** How often connections are looked at for keepalive and lingering ends. */
 export const SWEEP_MS = 1000;
+/** The acknowledgement of a ping waits so long at most for an answer that goes the same way. */
+export const PONG_WAIT_MS = 5;

@@ -44,7 +44,10 @@ export class Sender {
   #roundFirst: Stream | undefined = undefined;
   #roundLast: Stream | undefined = undefined;
   #drained: Stream[] = [];
-  #flushAsked = false;
+  /** Streams whose owners have ended them since the last flush. */
+  #ending: Stream[] = [];
+  /** Something besides acknowledgements of pings is to be flushed. */
+  urgent = false;
   #paused = false;
   #dead = false;
   readonly #written: () => void;
@@ -57,8 +60,8 @@ export class Sender {
   }
 
   #touch(): void {
-    if (this.#flushAsked) return;
-    this.#flushAsked = true;
+    if (this.urgent) return;
+    this.urgent = true;
     this.#host.wantsFlush();
   }
 
@@ -81,6 +84,13 @@ export class Sender {
 
   windowUpdate(streamId: number, bytes: number): void {
     this.control(4, FrameType.WindowUpdate, 0, streamId).u32(bytes);
+  }
+
+  /** Acknowledges a ping. Not urgent: where an answer is on its way the two may go in one write. */
+  pong(bytes: Buffer, start: number, end: number): void {
+    this.#host.wantsFlush();
+    this.output.frame(end - start, FrameType.Ping, Flag.Ack, 0);
+    this.output.copy(bytes, start, end);
   }
 
   /** A whole header block, at most one frame long. */
@@ -124,6 +134,22 @@ export class Sender {
     assert(source.totalBytes > 0, "an empty message needs no source");
     const queued = new QueuedSource(source, () => this.#enter(stream));
     this.#push(stream, queued, source.totalBytes);
+  }
+
+  /**
+   * As endAfterQueue, with the next flush. A client that is content with one answer of a stream half-closes and resets it in one
+   * write; then nothing is left to be said.
+   */
+  endWithFlush(stream: Stream): void {
+    stream.ending = true;
+    this.#ending.push(stream);
+    this.#touch();
+  }
+
+  #endStreams(): void {
+    const ending = this.#ending;
+    for (let i = 0; i < ending.length; i++) this.endAfterQueue(ending[i]!);
+    ending.length = 0;
   }
 
   /** Asks for writeEnd of the stream's owner after everything queued; at once when nothing is. */
@@ -308,9 +334,10 @@ export class Sender {
   /** Writes what this turn has collected. Called at the end of the turn, or earlier by the owner. */
   flush(): void {
     if (this.#dead) return;
-    this.#flushAsked = true; // what the pump puts goes out below
+    this.urgent = true; // what these put goes out below
+    if (this.#ending.length > 0) this.#endStreams();
     if (this.#roundFirst !== undefined) this.#pump();
-    this.#flushAsked = false;
+    this.urgent = false;
     const bytes = this.output.length;
     if (bytes === 0) return;
     this.#host.countSent(bytes);
@@ -340,6 +367,7 @@ export class Sender {
     this.#dead = true;
     this.#roundFirst = undefined;
     this.#roundLast = undefined;
+    this.#ending = [];
     this.output.drop();
   }
 }

@@ -72,6 +72,8 @@ export class Stream {
   /** Bytes waiting, with those that sources have promised. */
   queuedBytes = 0;
   endWhenSent = false;
+  /** Its owner has ended it; the trailers are written with the next flush. */
+  ending = false;
   /** In the sender's round. */
   inRound = false;
   nextInRound: Stream | undefined = undefined;

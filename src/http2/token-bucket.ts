@@ -24,4 +24,9 @@ export class TokenBucket {
     this.#tokens--;
     return true;
   }
+
+  /** Something useful came that excuses one such event. */
+  give(): void {
+    if (this.#tokens < this.#burst) this.#tokens++;
+  }
 }
