@@ -2,9 +2,11 @@
 import { configureProcess } from "./config/process.ts";
 import { StartError, startServer } from "./embed/server.ts";
 import { isForPerson, welcomeText } from "./embed/welcome.ts";
+import { collectAlone } from "./node/collector.ts";
 import { notifySystemd } from "./node/sd-notify.ts";
 import { handleSignals, handleUncaught } from "./node/signals.ts";
 
+collectAlone();
 const args = ["etcd", ...process.argv.slice(2)];
 const { config, logger } = configureProcess(args);
 handleUncaught(logger);

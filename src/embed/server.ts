@@ -84,6 +84,7 @@ export async function startServer(
   const http = httpOptions(config, member, metrics, processMetrics, logger, args);
   const edge = await openEdge(config, member, health, http, tls, metrics, logger);
   registerTransport(metrics, edge.grpc.stats);
+  processMetrics.serving();
   await publish(member);
   announce(config, member.localId, logger);
   return {

@@ -17,6 +17,8 @@ export type ProcessMetrics = {
   /** The scrape's own bookkeeping: called by the HTTP handler around each answer. */
   scrapeStarted(): void;
   scrapeEnded(): void;
+  /** Clients are served from now on: what blocked before kept nobody waiting. */
+  serving(): void;
   stop(): void;
 };
 
@@ -40,6 +42,7 @@ export function registerProcessMetrics(metrics: MetricsRegistry): ProcessMetrics
       inFlight.set(0);
       scrapes[0]!.add(1);
     },
+    serving: () => loop.reset(),
     stop: () => {
       stopCollections();
       loop.disable();
