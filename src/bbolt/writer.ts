@@ -79,22 +79,31 @@ export class BoltWriter {
 
   /** The next bytes of the file (the caller's to keep), or undefined at its end. */
   next(): Uint8Array | undefined {
+    const room = this.chunkRoom();
+    if (room === 0) return undefined;
+    const chunk = new Uint8Array(room);
+    const used = this.fill(chunk);
+    return used === room ? chunk : chunk.subarray(0, used);
+  }
+
+  /** How much room fill() asks for next: a chunk, or more where one row is longer; 0 at the end of the file. */
+  chunkRoom(): number {
     assert(this.#rootPlan !== undefined, "the file is planned");
-    let chunk = new Uint8Array(this.#chunkBytes);
+    const needed = this.#upcomingBytes();
+    assert(needed > 0 || this.#writtenPages === this.#nextPage, "the file is as long as planned");
+    return needed === 0 ? 0 : Math.max(needed, this.#chunkBytes);
+  }
+
+  /** Writes the next bytes of the file into a chunk of chunkRoom() bytes, whatever stands there, and returns how many. */
+  fill(chunk: Uint8Array): number {
     let used = 0;
     for (;;) {
       const needed = this.#upcomingBytes();
-      if (needed === 0) break;
-      if (used + needed > chunk.length) {
-        if (used > 0) break;
-        chunk = new Uint8Array(needed);
-      }
-      used += this.#fill(chunk, used);
+      if (needed === 0 || used + needed > chunk.length) break;
+      used += this.#putRun(chunk, used);
     }
     this.#writtenPages += used / PAGE_SIZE;
-    if (used > 0) return used === chunk.length ? chunk : chunk.subarray(0, used);
-    assert(this.#writtenPages === this.#nextPage, "the file is as long as planned");
-    return undefined;
+    return used;
   }
 
   /** The bucket of buckets has known sizes now; its bytes are made when the inline buckets are. */
@@ -126,7 +135,7 @@ export class BoltWriter {
     }
   }
 
-  #fill(chunk: Uint8Array, at: number): number {
+  #putRun(chunk: Uint8Array, at: number): number {
     const page = this.#ready.shift();
     if (page === undefined) return this.#bucketWriter!.writeLeaf(chunk, at);
     chunk.set(page, at);
@@ -191,7 +200,7 @@ function writeRow(
   const element = start + PAGE_HEADER_BYTES + index * ELEMENT_BYTES;
   const keyLength = cursor.keyLength;
   const valueLength = cursor.valueLength;
-  if (flags !== 0) writeU32(page, element, flags);
+  writeU32(page, element, flags);
   writeU32(page, element + 4, at - element);
   writeU32(page, element + 8, keyLength);
   writeU32(page, element + 12, valueLength);
@@ -269,6 +278,7 @@ class BucketWriter {
       previous = keyAt;
       previousLength = cursor.keyLength;
     }
+    chunk.fill(0, at, end);
     this.#onRow = false;
     const key = rows === 0 ? NO_KEY : chunk.slice(first, firstKey);
     this.#nextPage += length / PAGE_SIZE;

@@ -25,6 +25,7 @@ import { nodeClock } from "../node/clock.ts";
 import { tryLockDatabase } from "../node/database-lock.ts";
 import { nodeDigest } from "../node/digest.ts";
 import { nodeDisk } from "../node/disk.ts";
+import { hashThread } from "../node/hash-thread.ts";
 import { Listener } from "../node/listener.ts";
 import type { NodeLogger } from "../node/logger.ts";
 import { MetricsRegistry } from "../node/metrics.ts";
@@ -233,7 +234,7 @@ function world(config: Config, logger: NodeLogger, metrics: MetricsRegistry): Wo
   return {
     disk: nodeDisk({ flushes: !config.unsafeNoFsync }),
     clock: nodeClock(),
-    digest: nodeDigest(),
+    digest: { ...nodeDigest(), sha256Stream: hashThread() },
     random: nodeRandom(),
     logger: logger.named("member/member.ts"),
     raftLogger: logger.named("raft/raft.ts", "raft"),

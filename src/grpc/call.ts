@@ -119,6 +119,10 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
     return this.#stream.queuedBytes;
   }
 
+  get unsentBytes(): number {
+    return this.#stream.queuedBytes + this.#connection.sender.backlog;
+  }
+
   // ── requests coming in (StreamOwner) ──
 
   data(buffer: Buffer, start: number, end: number, last: boolean): void {

@@ -25,14 +25,14 @@ export type Backup = {
   release(): void;
 };
 
-/** The state as of now. Whoever asks releases it, whatever happens. */
-export function openBackup(member: Member): Backup {
+/** The state as of now, in chunks of so many bytes. Whoever asks releases it, whatever happens. */
+export function openBackup(member: Member, chunkBytes: number): Backup {
   const { store, reader } = member;
   const hold = store.hold();
   const until = store.currentRevision;
   const buckets = backendBuckets(backendTables(member), () => new StoreRows(store, reader, until));
   return {
-    writer: new BoltWriter(buckets),
+    writer: new BoltWriter(buckets, { chunkBytes }),
     storageVersion: member.membership.version ?? "",
     release: () => hold.release(),
   };

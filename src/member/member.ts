@@ -14,7 +14,7 @@ import type { ValueReader } from "../mvcc/contract.ts";
 import type { HashJob } from "../mvcc/hash-job.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
-import type { Digest } from "../ports/digest.ts";
+import type { Digest, StreamDigest } from "../ports/digest.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Metrics } from "../ports/metrics.ts";
 import type { WatchHub } from "../watch/hub.ts";
@@ -301,8 +301,8 @@ export class Member implements EngineEvents {
     this.timings.reclaim.observe((this.clock.now() - started) / 1000);
   }
 
-  sha256(): ReturnType<Digest["sha256"]> {
-    return this.#digest.sha256();
+  sha256Stream(onFailure: (error: Error) => void): StreamDigest {
+    return this.#digest.sha256Stream(onFailure);
   }
 
   fatal(error: unknown): void {

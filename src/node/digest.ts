@@ -1,7 +1,8 @@
-// The Digest port on the real machine: zlib's crc32 (native, about 6 GB/s) and OpenSSL's SHA.
+// The Digest port: zlib's crc32 (native, about 6 GB/s) and OpenSSL's SHA, all on the calling thread. The server hashes long streams on
+// another one: see hash-thread.ts.
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { Digest } from "../ports/digest.ts";
+import type { Digest, StreamDigest } from "../ports/digest.ts";
 
 export function nodeDigest(): Digest {
   return {
@@ -13,16 +14,28 @@ export function nodeDigest(): Digest {
       for (const chunk of chunks) hash.update(chunk);
       return hash.digest();
     },
-    sha256() {
-      const hash = createHash("sha256");
-      return {
-        update(bytes: Uint8Array): void {
-          hash.update(bytes);
-        },
-        digest(): Uint8Array {
-          return hash.digest();
-        },
-      };
+    sha256Stream: inlineStream,
+  };
+}
+
+function inlineStream(): StreamDigest {
+  const hash = createHash("sha256");
+  let canceled = false;
+  return {
+    updatesDone: 0,
+    allocate: (bytes) => new Uint8Array(bytes),
+    update(chunk): void {
+      hash.update(chunk);
+      (this as { updatesDone: number }).updatesDone++;
+    },
+    finish(then): void {
+      const digest = hash.digest();
+      queueMicrotask(() => {
+        if (!canceled) then(digest);
+      });
+    },
+    cancel(): void {
+      canceled = true;
     },
   };
 }

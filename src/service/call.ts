@@ -43,6 +43,8 @@ export interface ServerCall {
   sendShared(head: Uint8Array, tail: Uint8Array): void;
   /** Bytes accepted by send that flow control or the socket has not yet taken. */
   readonly bufferedBytes: number;
+  /** Bytes that the socket has not taken, at most: bufferedBytes and what waits on the whole connection. */
+  readonly unsentBytes: number;
   /** Called each time bufferedBytes falls back below the call's low-water mark (64 KiB). At most one listener. */
   onDrain: (() => void) | undefined;
   /** Called once when the call is done before the handler has ended it; the reason is canceled or deadlineExceeded. */

@@ -9,6 +9,8 @@ import { BoltFile, bytesSource } from "../bbolt/reader.ts";
 import { readTables } from "../etcdfile/backend.ts";
 import { WalEncoder } from "../etcdfile/wal-encoder.ts";
 import { walName } from "../etcdfile/wal-reader.ts";
+import { nodeDigest } from "../node/digest.ts";
+import type { Digest, StreamDigest } from "../ports/digest.ts";
 import { deleteRequest } from "../sim/client.ts";
 import { DATA_DIRECTORY } from "../sim/machine.ts";
 import { RecordedCall } from "../sim/recorded-call.ts";
@@ -26,8 +28,8 @@ import { decodeHealthCheckResponse, encodeHealthCheckRequest } from "../wire/gen
 import { HealthService } from "./health.ts";
 import { Serving } from "./serving.test.ts";
 
-async function filled(): Promise<Serving> {
-  const serving = await Serving.start();
+async function filled(digest?: Digest): Promise<Serving> {
+  const serving = await Serving.start({}, digest);
   for (let n = 0; n < 300; n++) await serving.put(`k${n % 90}`, `${n}`.padEnd((n % 7) * 500, "-"));
   await serving.call("KV/DeleteRange", encodeDeleteRangeRequest(deleteRequest("k1", "k3")), () => undefined);
   await serving.call("Lease/LeaseGrant", encodeLeaseGrantRequest({ id: 77n, ttl: 1000 }), () => undefined);
@@ -118,6 +120,46 @@ test("a slow reader's snapshot waits, shows one revision, and holds nothing once
   assert.ok(call.unread < 64, `${call.unread} messages wait`);
   assert.equal(serving.machine.member.store.compactionHeld, true);
   call.cancel();
+  assert.equal(serving.machine.member.store.compactionHeld, false);
+});
+
+/** A digest of which the test says how far it is and when it fails. */
+function lagging(): { digest: Digest; done: number; fail(error: Error): void } {
+  const control = { digest: nodeDigest(), done: 0, fail(_error: Error): void {} };
+  const inline = nodeDigest();
+  control.digest.sha256Stream = (onFailure): StreamDigest => {
+    control.fail = onFailure;
+    const stream = inline.sha256Stream(onFailure);
+    return {
+      get updatesDone() {
+        return control.done;
+      },
+      allocate: (bytes) => stream.allocate(bytes),
+      update: (chunk) => stream.update(chunk),
+      finish: (then) => stream.finish(then),
+      cancel: () => stream.cancel(),
+    };
+  };
+  return control;
+}
+
+test("a snapshot waits for a digest that lags, and ends with INTERNAL when the digest fails", async () => {
+  const control = lagging();
+  const serving = await filled(control.digest);
+  for (let n = 0; n < 8; n++) await serving.put(`large${n}`, "x".repeat(1 << 20));
+  const waits = serving.begin("Maintenance/Snapshot", new Uint8Array(0));
+  await serving.pass(100);
+  const before = waits.messages.length;
+  assert.ok(before > 0 && before < 300 && !waits.done, `${before} messages, no more than the ring holds`);
+  control.done = 1000;
+  await serving.until(waits.ended);
+  assert.equal(waits.error, undefined);
+  control.done = 0;
+  const fails = serving.begin("Maintenance/Snapshot", new Uint8Array(0));
+  await serving.pass(100);
+  control.fail(new Error("the hashing thread ended with code 3"));
+  await serving.until(fails.ended);
+  assert.deepEqual(fails.error, { code: 13, message: "etcdserver: the hashing thread ended with code 3" });
   assert.equal(serving.machine.member.store.compactionHeld, false);
 });
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { EtcdError } from "../base/errors.ts";
 import type { MemberOptions } from "../member/options.ts";
 import { nodeDigest } from "../node/digest.ts";
+import type { Digest } from "../ports/digest.ts";
 import { putRequest } from "../sim/client.ts";
 import { SimClock } from "../sim/clock.ts";
 import { Machine, SIM_MEMBER_OPTIONS } from "../sim/machine.ts";
@@ -16,17 +17,17 @@ export class Serving {
   readonly clock = new SimClock();
   readonly machine: Machine;
 
-  constructor(options: Partial<MemberOptions> = {}) {
+  constructor(options: Partial<MemberOptions> = {}, digest: Digest = nodeDigest()) {
     this.machine = new Machine({
       clock: this.clock,
       random: new SeededRandom(1),
-      digest: nodeDigest(),
+      digest,
       member: { ...SIM_MEMBER_OPTIONS, ...options },
     });
   }
 
-  static async start(options: Partial<MemberOptions> = {}): Promise<Serving> {
-    const serving = new Serving(options);
+  static async start(options: Partial<MemberOptions> = {}, digest?: Digest): Promise<Serving> {
+    const serving = new Serving(options, digest);
     await serving.boot();
     return serving;
   }

@@ -1,13 +1,18 @@
-// Maintenance.Snapshot: the backup file in messages of 32 KiB as the peer takes them, then its SHA-256 as the last message.
+// Maintenance.Snapshot: the backup file in messages of 32 KiB as the peer takes them, then its SHA-256 as the last message. However long
+// the file and however slow the peer, it takes the memory of one ring of chunks.
 
+import { millis } from "../base/brand.ts";
 import { utf8ToBytes } from "../base/bytes.ts";
+import { Code, etcdError } from "../base/errors.ts";
 import { goDuration } from "../base/go-duration.ts";
 import { humanBytes } from "../base/human-bytes.ts";
 import { type Backup, openBackup } from "../member/backup.ts";
 import type { Member } from "../member/member.ts";
+import type { StreamDigest } from "../ports/digest.ts";
 import { encodeSnapshotResponse } from "../wire/generated/etcdserverpb.ts";
 import { writeUint64Number, writeVarint32 } from "../wire/writer.ts";
 import type { ServerCall } from "./call.ts";
+import { ChunkRing } from "./chunk-ring.ts";
 
 /** etcd's snapshotSendBufferSize. */
 const MESSAGE_BYTES = 32 << 10;
@@ -17,20 +22,32 @@ const BLOB_TAG = 0x1a;
 const VERSION_TAG = 0x22;
 /** Rows planned, and chunks made, in one turn. */
 const ROWS_PER_TURN = 8192;
-const BUFFERED_BYTES_MAX = 4 << 20;
+/** Of each chunk. */
+const CHUNK_BYTES = 1 << 20;
+const RING_CHUNKS = 4;
+/** Above this the peer is behind; onDrain tells when it is not any more. */
+const BUFFERED_BYTES_MAX = 1 << 20;
+/** When the ring is full although the peer is not behind: the digest is, or others fill the connection. */
+const RETRY_MILLIS = millis(1);
+/** Of a gRPC message. */
+const PREFIX_BYTES = 5;
 
 export function sendSnapshot(member: Member, call: ServerCall): void {
-  new SnapshotStream(member, call, openBackup(member)).run();
+  new SnapshotStream(member, call, openBackup(member, CHUNK_BYTES)).run();
 }
 
 class SnapshotStream {
   readonly #member: Member;
   readonly #call: ServerCall;
   readonly #backup: Backup;
-  readonly #digest: { update(bytes: Uint8Array): void; digest(): Uint8Array };
+  readonly #digest: StreamDigest;
+  readonly #ring: ChunkRing;
   readonly #started: number;
   readonly #headBytes = new Uint8Array(64);
+  readonly #next: () => void;
   #planned = false;
+  /** The next turn is asked for. */
+  #waiting = false;
   #ended = false;
   #sent = 0;
 
@@ -38,9 +55,14 @@ class SnapshotStream {
     this.#member = member;
     this.#call = call;
     this.#backup = backup;
-    this.#digest = member.sha256();
+    this.#digest = member.sha256Stream((error) => this.#fail(error));
+    this.#ring = new ChunkRing(call, this.#digest, RING_CHUNKS, CHUNK_BYTES);
     this.#started = member.clock.now();
-    call.onDrain = () => this.run();
+    this.#next = () => {
+      this.#waiting = false;
+      this.run();
+    };
+    call.onDrain = () => this.#goOn();
     call.onCancel = () => this.#end();
   }
 
@@ -52,8 +74,15 @@ class SnapshotStream {
       return;
     }
     if (!this.#planned) this.#plan();
+    else if (this.#backup.writer.chunkRoom() === 0) this.#finish();
     else this.#chunk();
-    if (!this.#ended) this.#member.clock.endOfTurn(() => this.run());
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#waiting || this.#ended) return;
+    this.#waiting = true;
+    this.#member.clock.endOfTurn(this.#next);
   }
 
   #plan(): void {
@@ -63,29 +92,51 @@ class SnapshotStream {
   }
 
   #chunk(): void {
-    const { writer, storageVersion } = this.#backup;
-    const chunk = writer.next();
-    const total = writer.fileBytes;
-    if (chunk === undefined) {
-      const blob = this.#digest.digest();
-      this.#member.logger.info("sending database sha256 checksum to client", {
-        "total-bytes": total,
-        "checksum-size": blob.length,
-      });
-      this.#call.send(
-        encodeSnapshotResponse({ header: undefined, remainingBytes: 0, blob, version: storageVersion }),
-      );
-      this.#call.end();
-      this.#member.logger.info("successfully sent database snapshot to client", this.#fields());
-      this.#end();
+    const { writer } = this.#backup;
+    const room = this.#ring.take(writer.chunkRoom());
+    if (room === undefined) {
+      this.#waiting = true;
+      this.#member.clock.after(RETRY_MILLIS, this.#next);
       return;
     }
-    this.#digest.update(chunk);
-    for (let at = 0; at < chunk.length; at += MESSAGE_BYTES) {
-      const blob = chunk.subarray(at, Math.min(at + MESSAGE_BYTES, chunk.length));
+    const length = writer.fill(room);
+    this.#digest.update(room.subarray(0, length));
+    let given = 0;
+    for (let at = 0; at < length; at += MESSAGE_BYTES) {
+      const blob = room.subarray(at, Math.min(at + MESSAGE_BYTES, length));
       this.#sent += blob.length;
-      this.#call.sendShared(this.#head(total - this.#sent, blob.length), blob);
+      const head = this.#head(writer.fileBytes - this.#sent, blob.length);
+      given += PREFIX_BYTES + head.length + blob.length;
+      this.#call.sendShared(head, blob);
     }
+    this.#ring.give(given);
+  }
+
+  #finish(): void {
+    const call = this.#call;
+    const { logger } = this.#member;
+    // Nobody is asked to go on after this.
+    this.#waiting = true;
+    this.#digest.finish((blob) => {
+      const { writer, storageVersion } = this.#backup;
+      logger.info("sending database sha256 checksum to client", {
+        "total-bytes": writer.fileBytes,
+        "checksum-size": blob.length,
+      });
+      call.send(
+        encodeSnapshotResponse({ header: undefined, remainingBytes: 0, blob, version: storageVersion }),
+      );
+      call.end();
+      logger.info("successfully sent database snapshot to client", this.#fields());
+      this.#end();
+    });
+  }
+
+  #fail(error: Error): void {
+    if (this.#ended) return;
+    this.#member.logger.error("failed to send database snapshot to client", { error: error.message });
+    this.#call.fail(etcdError(Code.Internal, `etcdserver: ${error.message}`));
+    this.#end();
   }
 
   /** A SnapshotResponse up to the blob's bytes, which come last and are not copied: remaining_bytes, version, and the blob's length. */
@@ -123,6 +174,7 @@ class SnapshotStream {
     this.#ended = true;
     const { clock, timings } = this.#member;
     timings.snapshot.observe((clock.now() - this.#started) / 1000);
+    this.#digest.cancel();
     this.#backup.release();
   }
 }

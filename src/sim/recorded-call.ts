@@ -59,6 +59,10 @@ export class RecordedCall implements ServerCall {
     return this.#unreadBytes * this.#weight;
   }
 
+  get unsentBytes(): number {
+    return this.bufferedBytes;
+  }
+
   /** Messages and sources that wait for the reader. */
   get unread(): number {
     return this.#unread.length + (this.#source === undefined ? 0 : 1);
