@@ -12,8 +12,8 @@ const TOMBSTONE = 0x74;
 const TWO_32 = 0x1_0000_0000;
 
 function writeBig64(out: Uint8Array, at: number, value: number): void {
-  const high = Math.floor(value / TWO_32);
-  const low = value % TWO_32;
+  const high = value < TWO_32 ? 0 : Math.floor(value / TWO_32);
+  const low = value >>> 0;
   out[at] = high >>> 24;
   out[at + 1] = high >>> 16;
   out[at + 2] = high >>> 8;

@@ -7,16 +7,11 @@ import { BoltWriter } from "../bbolt/writer.ts";
 import { type BackendTables, BucketName, MetaKey } from "../etcdfile/backend.ts";
 import { backendBuckets } from "../etcdfile/backend-writer.ts";
 import { REVISION_BYTES, TOMBSTONE_REVISION_BYTES, writeRevision } from "../etcdfile/key-row.ts";
-import type { Slot, SlotList, ValueReader } from "../mvcc/contract.ts";
+import type { ValueReader } from "../mvcc/contract.ts";
 import type { HashJob } from "../mvcc/hash-job.ts";
-import { KeyValueForm, keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
 import type { KeyValueHash } from "../mvcc/key-value-hash.ts";
-import { newSlotList } from "../mvcc/slot-list.ts";
-import type { Store } from "../mvcc/store.ts";
+import type { StoredRows } from "../mvcc/stored-rows.ts";
 import type { Member } from "./member.ts";
-
-/** Rows fetched from the revision table at a time. */
-const ROWS_PER_FETCH = 1024;
 
 export type Backup = {
   readonly writer: BoltWriter;
@@ -30,7 +25,7 @@ export function openBackup(member: Member, chunkBytes: number): Backup {
   const { store, reader } = member;
   const hold = store.hold();
   const until = store.currentRevision;
-  const buckets = backendBuckets(backendTables(member), () => new StoreRows(store, reader, until));
+  const buckets = backendBuckets(backendTables(member), () => new StoreRows(store.storedRows(until), reader));
   return {
     writer: new BoltWriter(buckets, { chunkBytes }),
     storageVersion: member.membership.version ?? "",
@@ -66,50 +61,33 @@ function backendTables(member: Member): BackendTables {
   };
 }
 
-/** The key bucket: every row up to a revision, in revision order. */
+/** The key bucket: every row, in revision order. */
 class StoreRows implements RowCursor {
   keyLength = 0;
   valueLength = 0;
-  readonly #store: Store;
+  readonly #rows: StoredRows;
   readonly #reader: ValueReader;
-  readonly #until: number;
-  readonly #rows: SlotList = newSlotList(ROWS_PER_FETCH);
-  #next = 0;
-  #from = 0;
-  #slot = 0 as Slot;
 
-  constructor(store: Store, reader: ValueReader, until: number) {
-    this.#store = store;
+  constructor(rows: StoredRows, reader: ValueReader) {
+    this.#rows = rows;
     this.#reader = reader;
-    this.#until = until;
   }
 
   next(): boolean {
-    const store = this.#store;
-    if (this.#next === this.#rows.length && !this.#fetch()) return false;
-    const slot = this.#rows.slots[this.#next++] as Slot;
-    if (store.mainOf(slot) > this.#until) return false;
-    this.#slot = slot;
-    this.keyLength = store.isTombstone(slot) ? TOMBSTONE_REVISION_BYTES : REVISION_BYTES;
-    this.valueLength = keyValueSize(store, slot, KeyValueForm.Stored);
+    const rows = this.#rows;
+    if (!rows.next()) return false;
+    this.keyLength = rows.tombstone ? TOMBSTONE_REVISION_BYTES : REVISION_BYTES;
+    this.valueLength = rows.size;
     return true;
   }
 
   copyKey(into: Uint8Array, at: number): void {
-    const store = this.#store;
-    writeRevision(store.mainOf(this.#slot), store.subOf(this.#slot), store.isTombstone(this.#slot), into, at);
+    const { main, sub, tombstone } = this.#rows;
+    writeRevision(main, sub, tombstone, into, at);
   }
 
   copyValue(into: Uint8Array, at: number): void {
-    writeKeyValue(this.#store, this.#slot, KeyValueForm.Stored, this.#reader, into, at);
-  }
-
-  #fetch(): boolean {
-    if (this.#from > this.#until) return false;
-    this.#rows.length = 0;
-    this.#next = 0;
-    this.#from = this.#store.revisionsSince(this.#from as never, ROWS_PER_FETCH, this.#rows);
-    return this.#rows.length > 0;
+    this.#rows.write(this.#reader, into, at);
   }
 }
 
@@ -130,9 +108,9 @@ export class BackendHash implements HashJob {
     const { store, reader } = member;
     this.#hold = store.hold();
     this.#revision = store.currentRevision;
-    const until = this.#revision;
+    const until = store.currentRevision;
     this.#buckets = [
-      ...backendBuckets(backendTables(member), () => new StoreRows(store, reader, until)),
+      ...backendBuckets(backendTables(member), () => new StoreRows(store.storedRows(until), reader)),
     ].sort((a, b) => compareBytes(a.name, b.name));
   }
 

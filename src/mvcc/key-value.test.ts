@@ -39,7 +39,23 @@ function encode(store: Store, slot: Slot, form: KeyValueForm): number[] {
   const into = new Uint8Array(size + 6).fill(0xee);
   assert.equal(writeKeyValue(store, slot, form, values, into, 3), 3 + size);
   assert.deepEqual([...into.subarray(0, 3), ...into.subarray(3 + size)], new Array(6).fill(0xee));
-  return [...into.subarray(3, 3 + size)];
+  const bytes = [...into.subarray(3, 3 + size)];
+  if (form === KeyValueForm.Stored) assert.deepEqual(walked(store), bytes);
+  return bytes;
+}
+
+/** The same of a store's only row, as a backup walks it. */
+function walked(store: Store): number[] {
+  const hold = store.hold();
+  const rows = store.storedRows(store.currentRevision);
+  assert.ok(rows.next());
+  const into = new Uint8Array(rows.size + 2).fill(0xee);
+  rows.write(values, into, 1);
+  assert.deepEqual([into[0], into[rows.size + 1]], [0xee, 0xee]);
+  const bytes = [...into.subarray(1, rows.size + 1)];
+  assert.ok(!rows.next());
+  hold.release();
+  return bytes;
 }
 
 function oneRow(row: Partial<ModelRow>): { store: Store; slot: Slot; row: ModelRow } {

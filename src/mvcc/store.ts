@@ -30,6 +30,7 @@ import {
   SUB_MASK,
 } from "./row-table.ts";
 import { pushSlot } from "./slot-list.ts";
+import { StoredRows } from "./stored-rows.ts";
 import { Tables } from "./tables.ts";
 import { StoreTxn } from "./write-txn.ts";
 
@@ -268,6 +269,12 @@ export class Store implements ReadView {
         held = false;
       },
     };
+  }
+
+  /** All rows up to `until`, those at and below the compacted revision too, for who holds the store. */
+  storedRows(until: Revision): StoredRows {
+    assert(this.#compactor.holds > 0, "the store is held");
+    return new StoredRows(this.#tables, until);
   }
 
   revisionsSince(from: Revision, max: number, out: SlotList): Revision {

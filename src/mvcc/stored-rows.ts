@@ -1,0 +1,152 @@
+// A walk over all rows up to a revision, in revision order, each as etcd's backend stores it: for backups, which look at every row twice.
+// It reads the words of the revision table itself, each once, where SlotView would ask for every column by the slot; the bytes are those
+// of key-value.ts. It must only walk while the store is held (Store.hold): then no row moves or goes.
+import {
+  sizeBigint,
+  sizeUint64Number,
+  sizeVarint32,
+  writeBigint,
+  writeUint64Number,
+  writeVarint32,
+} from "../wire/writer.ts";
+import type { Slot, ValueReader } from "./contract.ts";
+import {
+  CHUNK_BITS,
+  CREATE,
+  FILE,
+  KEY,
+  LEASE,
+  LENGTH,
+  MAIN,
+  OFFSET,
+  ROW_WORDS,
+  SUB,
+  SUB_MASK,
+  VERSION,
+} from "./row-table.ts";
+import type { Tables } from "./tables.ts";
+
+const KEY_TAG = 0x0a;
+const CREATE_REVISION_TAG = 0x10;
+const MOD_REVISION_TAG = 0x18;
+const VERSION_TAG = 0x20;
+const VALUE_TAG = 0x2a;
+const LEASE_TAG = 0x30;
+const TWO_32 = 2 ** 32;
+const NO_WORDS = new Int32Array(0);
+
+export class StoredRows {
+  /** Of the row that next() went to. */
+  main = 0;
+  sub = 0;
+  tombstone = false;
+  /** Bytes of its KeyValue. */
+  size = 0;
+  readonly #tables: Tables;
+  readonly #until: number;
+  /** The chunk gone through: its place in the order, number, words, and how far. */
+  #index = -1;
+  #chunk = 0;
+  #base = 0;
+  #words: Int32Array = NO_WORDS;
+  #at = 0;
+  #end = 0;
+  #keyLength = 0;
+  #create = 0;
+  #version = 0;
+
+  constructor(tables: Tables, until: number) {
+    this.#tables = tables;
+    this.#until = until;
+  }
+
+  next(): boolean {
+    this.#at += ROW_WORDS;
+    for (;;) {
+      while (this.#at >= this.#end) if (!this.#nextChunk()) return false;
+      if (this.#words[this.#at + KEY] !== 0) break;
+      this.#at += ROW_WORDS;
+    }
+    const words = this.#words;
+    const at = this.#at;
+    const main = this.#base + (words[at + MAIN]! >>> 0);
+    if (main > this.#until) return false;
+    const sub = words[at + SUB]!;
+    this.main = main;
+    this.sub = sub & SUB_MASK;
+    this.tombstone = sub < 0;
+    this.#keyLength = this.#tables.arena.lengthOf(words[at + KEY]!);
+    this.size = this.#sizeOf(words, at);
+    return true;
+  }
+
+  /** Writes the KeyValue, `size` bytes. */
+  write(values: ValueReader, into: Uint8Array, start: number): void {
+    const keyLength = this.#keyLength;
+    if (keyLength === 0) return;
+    const words = this.#words;
+    const row = this.#at;
+    into[start] = KEY_TAG;
+    let at = writeVarint32(keyLength, into, start + 1);
+    at += this.#tables.arena.copyBytes(words[row + KEY]!, into, at);
+    if (this.tombstone) return;
+    if (this.#create > 0) {
+      into[at] = CREATE_REVISION_TAG;
+      at = writeUint64Number(this.#create, into, at + 1);
+    }
+    into[at] = MOD_REVISION_TAG;
+    at = writeUint64Number(this.main, into, at + 1);
+    if (this.#version > 0) {
+      into[at] = VERSION_TAG;
+      at = writeUint64Number(this.#version, into, at + 1);
+    }
+    const length = words[row + LENGTH]! >>> 0;
+    if (length > 0) {
+      into[at] = VALUE_TAG;
+      at = writeVarint32(length, into, at + 1);
+      const file = words[row + FILE]!;
+      const offset = (file >>> 16) * TWO_32 + (words[row + OFFSET]! >>> 0);
+      values.copyValue(this.#tables.files.numbers[file & 0xffff]!, offset, length, into, at);
+      at += length;
+    }
+    const lease = words[row + LEASE]!;
+    if (lease === 0) return;
+    into[at] = LEASE_TAG;
+    writeBigint(this.#tables.leases.ids[lease]!, into, at + 1);
+  }
+
+  #sizeOf(words: Int32Array, at: number): number {
+    const keyLength = this.#keyLength;
+    // The mark that `etcdutl snapshot restore --bump-revision` leaves is a row of no bytes at all.
+    if (keyLength === 0) return 0;
+    let size = 1 + sizeVarint32(keyLength) + keyLength;
+    if (this.tombstone) return size;
+    const { rows, leases } = this.#tables;
+    const slot = ((this.#chunk << CHUNK_BITS) | (at / ROW_WORDS)) as Slot;
+    if (rows.isWide(slot)) {
+      this.#create = rows.createOf(slot);
+      this.#version = rows.versionOf(slot);
+    } else {
+      this.#create = this.main - (words[at + CREATE]! >>> 0);
+      this.#version = words[at + VERSION]! >>> 0;
+    }
+    if (this.#create > 0) size += 1 + sizeUint64Number(this.#create);
+    size += 1 + sizeUint64Number(this.main);
+    if (this.#version > 0) size += 1 + sizeUint64Number(this.#version);
+    const length = words[at + LENGTH]! >>> 0;
+    if (length > 0) size += 1 + sizeVarint32(length) + length;
+    const lease = words[at + LEASE]!;
+    return lease === 0 ? size : size + 1 + sizeBigint(leases.ids[lease]!);
+  }
+
+  #nextChunk(): boolean {
+    const { rows } = this.#tables;
+    if (++this.#index >= rows.order.length) return false;
+    this.#chunk = rows.order[this.#index]!;
+    this.#base = rows.bases[this.#chunk]!;
+    this.#words = rows.words[this.#chunk]!;
+    this.#at = 0;
+    this.#end = rows.used[this.#chunk]! * ROW_WORDS;
+    return true;
+  }
+}
