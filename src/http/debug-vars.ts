@@ -2,9 +2,9 @@
 // where V8 has the same thing.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getHeapStatistics } from "node:v8";
+import { allowGet, type Handler, send } from "../node/http-reply.ts";
 import { fileDescriptorLimit } from "../node/metrics-process.ts";
 import type { HealthSource } from "./health-source.ts";
-import { allowGet, type Handler, send } from "./reply.ts";
 
 export function debugVarsHandler(source: HealthSource, args: readonly string[]): Handler {
   return (request: IncomingMessage, response: ServerResponse) => {

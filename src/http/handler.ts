@@ -4,13 +4,6 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { TLSSocket } from "node:tls";
 import { gzip } from "node:zlib";
 import { SERVER_VERSION } from "../base/version.ts";
-import type { MetricsRegistry } from "../node/metrics.ts";
-import type { ProcessMetrics } from "../node/metrics-process.ts";
-import type { Logger } from "../ports/logger.ts";
-import { debugVarsHandler } from "./debug-vars.ts";
-import { healthHandlers } from "./health.ts";
-import type { HealthSource } from "./health-source.ts";
-import { pprofHandlers } from "./pprof.ts";
 import {
   allowGet,
   cleanPath,
@@ -20,7 +13,14 @@ import {
   sendJson,
   sendNotFound,
   sendRedirect,
-} from "./reply.ts";
+} from "../node/http-reply.ts";
+import type { MetricsRegistry } from "../node/metrics.ts";
+import type { ProcessMetrics } from "../node/metrics-process.ts";
+import type { Logger } from "../ports/logger.ts";
+import { debugVarsHandler } from "./debug-vars.ts";
+import { healthHandlers } from "./health.ts";
+import type { HealthSource } from "./health-source.ts";
+import { pprofHandlers } from "./pprof.ts";
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 

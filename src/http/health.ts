@@ -2,10 +2,10 @@
 // load balancers, etcd operators.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { EtcdError } from "../base/errors.ts";
+import { allowGet, type Handler, sendError, sendText } from "../node/http-reply.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Counter, Metrics } from "../ports/metrics.ts";
 import type { HealthSource } from "./health-source.ts";
-import { allowGet, type Handler, sendError, sendText } from "./reply.ts";
 
 export type HealthOptions = {
   readonly source: HealthSource;

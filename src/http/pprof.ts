@@ -4,7 +4,7 @@ import type { ServerResponse } from "node:http";
 import { Session } from "node:inspector";
 import { pipeline } from "node:stream";
 import { getHeapSnapshot } from "node:v8";
-import { type Handler, send, sendError, sendText } from "./reply.ts";
+import { type Handler, send, sendError, sendText } from "../node/http-reply.ts";
 
 const SECONDS_DEFAULT = 30;
 const SECONDS_MAX = 600;

@@ -22,6 +22,10 @@ export type ListenerOptions = {
   readonly logger: Logger;
   /** Connections at a time; more are closed as they come. Absent: no limit. */
   readonly connectionsMax?: number;
+  /** Whose endpoint a rejected connection's line names; clients' by default. */
+  readonly endpoint?: "client" | "peer";
+  /** Asked after the handshake and the context's own judgement: why this connection is refused all the same. */
+  readonly admit?: (socket: TLSSocket) => Promise<string | undefined>;
 };
 
 /** etcd's tlsHandshakeTimeout. */
@@ -110,7 +114,8 @@ export class Listener {
   }
 
   #rejected(socket: TLSSocket, reason: string): void {
-    this.#options.logger.warn("rejected connection on client endpoint", {
+    const { logger, endpoint = "client" } = this.#options;
+    logger.warn(`rejected connection on ${endpoint} endpoint`, {
       "remote-addr": `${socket.remoteAddress ?? ""}:${socket.remotePort ?? ""}`,
       "server-name": typeof socket.servername === "string" ? socket.servername : "",
       error: reason,
@@ -120,10 +125,42 @@ export class Listener {
   #secured(socket: TLSSocket, tls: TlsContext): void {
     socket.setNoDelay(true);
     const refusal = tls.refusal(socket);
+    const { admit } = this.#options;
     if (refusal !== undefined) {
       this.#rejected(socket, refusal);
       socket.destroy();
-    } else if (socket.alpnProtocol === "h2") {
+    } else if (admit === undefined) {
+      this.#admitted(socket);
+    } else {
+      this.#judge(socket, admit);
+    }
+  }
+
+  /** While the answer is looked for, nothing is read. */
+  #judge(socket: TLSSocket, admit: (socket: TLSSocket) => Promise<string | undefined>): void {
+    const gone = (): void => {
+      socket.destroy();
+    };
+    socket.on("error", gone);
+    this.#undecided.add(socket);
+    socket.once("close", () => this.#undecided.delete(socket));
+    void admit(socket)
+      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
+      .then((problem) => {
+        this.#undecided.delete(socket);
+        socket.off("error", gone);
+        if (socket.destroyed) return;
+        if (problem === undefined) {
+          this.#admitted(socket);
+          return;
+        }
+        this.#rejected(socket, problem);
+        socket.destroy();
+      });
+  }
+
+  #admitted(socket: TLSSocket): void {
+    if (socket.alpnProtocol === "h2") {
       this.#http2(socket, Buffer.alloc(0));
     } else if (socket.alpnProtocol === "http/1.1") {
       this.#http1(socket);

@@ -1,5 +1,5 @@
-// Answers in the form of Go's net/http: plain errors, redirects to the clean path, method checks. Used by all handlers here; a reply
-// is always whole and carries its length.
+// Answers in the form of Go's net/http: plain errors, redirects to the clean path, method checks. Used by the handlers of the client
+// port (src/http) and of the peer port (src/peer); a reply is always whole and carries its length.
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void;

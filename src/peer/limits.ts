@@ -1,0 +1,57 @@
+// Every limit and every interval of the network between members, with etcd's values and their reasons. Tests shrink the intervals;
+// nobody else sets them.
+
+/** A message of a stream; what claims to be longer ends the stream. */
+export const STREAM_MESSAGE_BYTES_MAX = 512 * 1024 * 1024;
+/** The message in front of a snapshot's body. The body itself has no limit. */
+export const SNAPSHOT_MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** A message of POST /raft. etcd sets none; raft itself splits appends at 1 MiB. */
+export const PIPELINE_MESSAGE_BYTES_MAX = STREAM_MESSAGE_BYTES_MAX;
+/** Messages that wait for one stream's socket; more are dropped and reported. */
+export const STREAM_QUEUE_MESSAGES_MAX = 4096;
+/** Bytes that wait for one stream's socket: a follower that reads nothing must not cost more memory than this. */
+export const STREAM_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Messages that wait for one of the pipeline's connections. */
+export const PIPELINE_QUEUE_MAX = 64;
+export const PIPELINE_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+export const PIPELINE_CONNECTIONS = 4;
+/** Members that are not known yet but have called us; they are answered through pipelines. */
+export const REMOTES_MAX = 64;
+/** Snapshots under way to one member: raft sends one at a time, and asks again only after the report. */
+export const SNAPSHOTS_PER_PEER_MAX = 2;
+
+/** Snapshots that are received at a time, from whomever. */
+export const SNAPSHOTS_RECEIVED_MAX = 8;
+
+/** Bodies of requests to /leases. */
+export const LEASE_REQUEST_BYTES_MAX = 64 * 1024;
+/** Answers of /leases: all keys of a lease. */
+export const LEASE_RESPONSE_BYTES_MAX = 100 * 1024 * 1024;
+/** Any other small body: hashkv requests, members, versions, error texts. */
+export const SMALL_BODY_BYTES_MAX = 4 * 1024 * 1024;
+
+export type PeerTimings = {
+  /** A stream's bytes must come within it, and leave within it. */
+  readonly ioTimeoutMillis: number;
+  /** A third of it, so that two may be lost. */
+  readonly heartbeatIntervalMillis: number;
+  /** Between two attempts to dial the same stream. */
+  readonly redialIntervalMillis: number;
+  /** Shorter than the I/O timeout: it keeps the pipeline's connection open. */
+  readonly probeIntervalMillis: number;
+  /** How long the answer to a snapshot's last byte may be under way, once it has begun. */
+  readonly snapshotAnswerTimeoutMillis: number;
+  /** How long a member may refuse to take the next piece of a snapshot. etcd waits for TCP to give up. */
+  readonly snapshotStallMillis: number;
+  readonly handshakeTimeoutMillis: number;
+};
+
+export const PEER_TIMINGS: PeerTimings = {
+  ioTimeoutMillis: 5000,
+  heartbeatIntervalMillis: 5000 / 3,
+  redialIntervalMillis: 100,
+  probeIntervalMillis: 4000,
+  snapshotAnswerTimeoutMillis: 5000,
+  snapshotStallMillis: 60_000,
+  handshakeTimeoutMillis: 10_000,
+};
