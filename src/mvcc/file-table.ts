@@ -25,6 +25,11 @@ export class FileTable {
     return index;
   }
 
+  /** So many more rows without a value. */
+  retainNone(rows: number): void {
+    this.#rows[0]! += rows;
+  }
+
   /** Takes over the files of a checkpoint by index; adopt() counts their rows, seal() frees those without any. */
   restore(numbers: readonly FileNumber[]): void {
     for (let index = 1; index < numbers.length; index++) {

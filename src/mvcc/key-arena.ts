@@ -40,6 +40,22 @@ function classUnits(units: number): number {
   return size;
 }
 
+/**
+ * Keys of a leaf that die together, used again for the next leaf. What is done to them is done in short passes over all of them, so that
+ * the processor can wait for many of their places in memory at a time.
+ */
+export class Burial {
+  readonly keys: Int32Array;
+  readonly rows: Int32Array;
+  count = 0;
+  keyBytes = 0;
+
+  constructor(keysMax: number) {
+    this.keys = new Int32Array(keysMax);
+    this.rows = new Int32Array(keysMax);
+  }
+}
+
 export class KeyArena {
   readonly #words: Int32Array[] = [NO_WORDS];
   readonly #slabs: (Slab | undefined)[] = [undefined];
@@ -255,6 +271,34 @@ export class KeyArena {
     const words = this.#words[id >>> UNITS_BITS]!;
     const at = (id & UNITS_MASK) << 1;
     return words[at]! < 0 ? words[at + 1]! : -1;
+  }
+
+  /** Of the keys ids[from, to) those that are alive die; who they were, and their newest rows, is the burial's new content. */
+  bury(ids: Int32Array, from: number, to: number, burial: Burial): void {
+    let count = 0;
+    let keyBytes = 0;
+    for (let i = from; i < to; i++) {
+      const id = ids[i]!;
+      const words = this.#words[id >>> UNITS_BITS]!;
+      const at = (id & UNITS_MASK) << 1;
+      const head = words[at]!;
+      if (head >= 0) continue;
+      words[at] = head & LENGTH_MASK;
+      keyBytes += head & LENGTH_MASK;
+      burial.keys[count] = id;
+      burial.rows[count++] = words[at + 1]!;
+    }
+    burial.count = count;
+    burial.keyBytes = keyBytes;
+  }
+
+  /** The burial's rows are the newest of its keys now. */
+  setNewestOf(burial: Burial): void {
+    const { keys, rows, count } = burial;
+    for (let i = 0; i < count; i++) {
+      const id = keys[i]!;
+      this.#words[id >>> UNITS_BITS]![((id & UNITS_MASK) << 1) + 1] = rows[i]!;
+    }
   }
 
   /** A view of the key's bytes; must not be changed, and not kept beyond the key's removal. */

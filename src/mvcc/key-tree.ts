@@ -11,7 +11,7 @@ import { NodePool } from "./node-pool.ts";
 
 const COMMON = 2;
 const LEAF_HEAD = 3;
-const LEAF_KEYS = 60;
+export const LEAF_KEYS = 60;
 /** From a key id to its head: most steps of a search in a leaf then touch no key at all. */
 const HEADS = LEAF_KEYS;
 const LEAF_WORDS = LEAF_HEAD + 2 * LEAF_KEYS + 1;

@@ -3,7 +3,7 @@
 // alive. It knows neither keys' bytes nor what a generation is: see store.ts and compactor.ts.
 import { assert } from "../base/assert.ts";
 import type { Slot } from "./contract.ts";
-import type { KeyId } from "./key-arena.ts";
+import type { Burial, KeyId } from "./key-arena.ts";
 
 export const CHUNK_BITS = 12;
 export const CHUNK_ROWS = 1 << CHUNK_BITS;
@@ -76,6 +76,26 @@ export class RowTable {
     words[at + PREVIOUS] = previous;
     words[at + NEXT] = -1;
     return ((chunk << CHUNK_BITS) | row) as Slot;
+  }
+
+  /** A tombstone for each key of the burial, behind its newest row and in its place. Subs ascend from `sub`. Without lease and value. */
+  appendTombstones(main: number, sub: number, burial: Burial): void {
+    const { keys, rows, count } = burial;
+    for (let i = 0; i < count; i++) {
+      const previous = rows[i]!;
+      const slot = this.append(main, (sub + i) | TOMBSTONE, keys[i]!, previous);
+      const words = this.words[slot >>> CHUNK_BITS]!;
+      const at = (slot & CHUNK_MASK) * ROW_WORDS;
+      // Created now, version 0.
+      words[at + CREATE] = 0;
+      words[at + VERSION] = 0;
+      words[at + LEASE] = 0;
+      words[at + FILE] = 0;
+      words[at + OFFSET] = 0;
+      words[at + LENGTH] = 0;
+      this.words[previous >>> CHUNK_BITS]![(previous & CHUNK_MASK) * ROW_WORDS + NEXT] = slot;
+      rows[i] = slot;
+    }
   }
 
   /** A new last chunk; returns its number. */

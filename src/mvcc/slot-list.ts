@@ -19,6 +19,13 @@ export function pushSlot(list: SlotList, slot: Slot): void {
   list.slots[list.length++] = slot;
 }
 
+/** Adds the first `count` of `slots`. */
+export function pushSlots(list: SlotList, slots: Int32Array, count: number): void {
+  reserveSlots(list, count);
+  list.slots.set(count === slots.length ? slots : slots.subarray(0, count), list.length);
+  list.length += count;
+}
+
 export function slotAt(list: SlotList, index: number): Slot {
   return list.slots[index]! as Slot;
 }

@@ -3,7 +3,7 @@
 import type { LeaseId } from "../base/brand.ts";
 import type { FileNumber, Slot } from "./contract.ts";
 import { FileTable } from "./file-table.ts";
-import { KeyArena, type KeyId } from "./key-arena.ts";
+import { type Burial, KeyArena, type KeyId } from "./key-arena.ts";
 import { KeyHash } from "./key-hash.ts";
 import { KeyTree } from "./key-tree.ts";
 import { LeaseTable } from "./lease-table.ts";
@@ -44,6 +44,16 @@ export class Tables {
     this.tip = main;
     this.liveBytes += arena.lengthOf(key);
     return slot;
+  }
+
+  /** Tombstones for all keys of the burial, whose rows they then are. */
+  addTombstones(burial: Burial, main: number, sub: number): void {
+    if (burial.count === 0) return;
+    this.rows.appendTombstones(main, sub, burial);
+    this.arena.setNewestOf(burial);
+    this.files.retainNone(burial.count);
+    this.tip = main;
+    this.liveBytes += burial.keyBytes;
   }
 
   setValue(slot: Slot, lease: LeaseId, file: FileNumber, offset: number, length: number): void {

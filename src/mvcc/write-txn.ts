@@ -15,15 +15,16 @@ import { type LeaseId, NO_LEASE, type Revision } from "../base/brand.ts";
 import { compareBytes } from "../base/bytes.ts";
 import { isOpenEnd, isSingleKey, type RangeEnd } from "../base/key.ts";
 import type { FileNumber, Slot, SlotList, WriteTxn } from "./contract.ts";
-import { type KeyId, NO_KEY } from "./key-arena.ts";
-import { NO_LEAF } from "./key-tree.ts";
-import { pushSlot } from "./slot-list.ts";
+import { Burial, type KeyId, NO_KEY } from "./key-arena.ts";
+import { LEAF_KEYS, NO_LEAF } from "./key-tree.ts";
+import { pushSlot, pushSlots } from "./slot-list.ts";
 import type { Tables } from "./tables.ts";
 
 const NO_FILE = 0 as FileNumber;
 
 export class StoreTxn implements WriteTxn {
   readonly #tables: Tables;
+  readonly #burial = new Burial(LEAF_KEYS);
   #changes = 0;
   #main: Revision = 0 as Revision;
   #open = false;
@@ -104,7 +105,9 @@ export class StoreTxn implements WriteTxn {
   }
 
   #deleteRange(key: Uint8Array, end: RangeEnd, out: SlotList): number {
-    const { arena, tree } = this.#tables;
+    const tables = this.#tables;
+    const burial = this.#burial;
+    const { arena, tree } = tables;
     const open = isOpenEnd(end);
     if (!open && compareBytes(key, end) >= 0) return 0;
     let lastLeaf = NO_LEAF;
@@ -123,14 +126,14 @@ export class StoreTxn implements WriteTxn {
       const words = tree.leafWords(leaf);
       const start = tree.leafStart(leaf);
       const stop = leaf === lastLeaf ? lastIndex : tree.leafCount(leaf);
-      let dead = 0;
-      for (; index < stop; index++) {
-        const id = words[start + index]!;
-        if (!arena.isAlive(id)) continue;
-        this.#bury(id, out);
-        dead++;
+      arena.bury(words, start + index, start + stop, burial);
+      const dead = burial.count;
+      if (dead > 0) {
+        tables.addTombstones(burial, this.#main, this.#changes);
+        pushSlots(out, burial.rows, dead);
+        this.#changes += dead;
+        tree.addAliveOnPath(-dead);
       }
-      if (dead > 0) tree.addAliveOnPath(-dead);
       deleted += dead;
       if (leaf === lastLeaf) break;
       leaf = tree.nextOnPath();
