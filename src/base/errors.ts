@@ -121,6 +121,9 @@ export const errors = {
   canceled: etcdError(Code.Canceled, "context canceled"),
   deadlineExceeded: etcdError(Code.DeadlineExceeded, "context deadline exceeded"),
 
+  /** Outside etcd's map from errors to codes, hence Unknown with the plain text. */
+  notPrimary: unknown("not a primary lessor"),
+
   rangeStreamSort: etcdError(Code.Unimplemented, "RangeStream does not support custom sort orders"),
   rangeStreamRevisionFilter: etcdError(Code.Unimplemented, "RangeStream does not support revision filters"),
   unknownService: etcdError(Code.NotFound, "unknown service"),

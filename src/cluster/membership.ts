@@ -26,8 +26,12 @@ export class Membership {
   readonly #members = new Map<MemberId, ClusterMember>();
   readonly #removed = new Set<MemberId>();
   readonly #learnersMax: number;
+  /** Members as the configuration or a running cluster names them, for as long as the log has not said who belongs to it. */
+  #expected: readonly ClusterMember[] = [];
   /** `X.Y.0`, or undefined before it is decided. */
   version: string | undefined = undefined;
+  /** How this member's own files are written: follows the cluster's version. Undefined = as before there were such versions. */
+  storageVersion: string | undefined = undefined;
   downgrade: DowngradeJob = { enabled: false, targetVersion: "" };
 
   constructor(clusterId: ClusterId, localId: MemberId, learnersMax: number) {
@@ -36,17 +40,29 @@ export class Membership {
     this.#learnersMax = learnersMax;
   }
 
+  /** For a member that starts without data: whom it may ask and hear until its log tells. Changes are not judged by it. */
+  expect(members: readonly ClusterMember[]): void {
+    this.#expected = members;
+  }
+
+  /** The log, or files made of it, have said who belongs to the cluster. */
+  get isKnown(): boolean {
+    return this.#members.size > 0;
+  }
+
   /** Ascending by id. */
   members(): ClusterMember[] {
-    return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+    const known = this.#members.size === 0 ? this.#expected : this.#members.values();
+    return [...known].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   }
 
   member(id: MemberId): ClusterMember | undefined {
+    if (this.#members.size === 0) return this.#expected.find((member) => member.id === id);
     return this.#members.get(id);
   }
 
   get local(): ClusterMember | undefined {
-    return this.#members.get(this.localId);
+    return this.member(this.localId);
   }
 
   get removed(): readonly MemberId[] {
@@ -128,7 +144,7 @@ export class Membership {
     if (known !== undefined) return errors.memberExist;
     if (this.#urlTaken(member.peerUrls, member.id)) return errors.peerUrlExist;
     if (!member.isLearner) return undefined;
-    const learners = this.members().filter((each) => each.isLearner).length;
+    const learners = [...this.#members.values()].filter((each) => each.isLearner).length;
     return learners + 1 > this.#learnersMax ? errors.tooManyLearners : undefined;
   }
 

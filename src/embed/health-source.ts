@@ -5,6 +5,7 @@ import { AlarmType } from "../cluster/alarms.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { HealthSource } from "../http/health-source.ts";
 import type { Member } from "../member/member.ts";
+import { storageVersionOf } from "../member/version-monitor.ts";
 import type { Slot } from "../mvcc/contract.ts";
 import { newSlotList } from "../mvcc/slot-list.ts";
 
@@ -46,7 +47,7 @@ export function healthSource(member: Member): HealthSource {
       else member.read({ ready: () => done(readOne(member)), failed: done });
     },
     clusterVersion: () => membership.version,
-    storageVersion: () => membership.version,
+    storageVersion: () => storageVersionOf(member),
     raftStatus: () => member.raft.statusJson(),
     authEnabled: () => false,
   };

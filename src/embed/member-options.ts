@@ -23,6 +23,15 @@ export function memberOptions(config: Config): MemberOptions {
     requestBytesMax: config.requestBytesMax,
     txnOpsMax: config.txnOpsMax,
     learnersMax: config.learnersMax,
+    strictReconfigCheck: config.strictReconfigCheck,
+    leaseCheckpoint: config.featureGates.enabled("LeaseCheckpoint"),
+    fastLeaseKeepAlive: config.featureGates.enabled("FastLeaseKeepAlive"),
+    downgradeCheckMillis: config.downgradeCheckIntervalMillis,
+    corruptCheckMillis: config.corruptCheckIntervalMillis,
+    compactHashCheckMillis: config.featureGates.enabled("CompactHashCheck")
+      ? config.compactHashCheckIntervalMillis
+      : 0,
+    initialCorruptCheck: config.featureGates.enabled("InitialCorruptCheck"),
     autoCompaction: autoCompaction(config),
     compactionBatchLimit:
       config.compactionBatchLimit > 0 ? config.compactionBatchLimit : COMPACTION_BATCH_DEFAULT,

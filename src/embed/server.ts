@@ -21,6 +21,7 @@ import { LogOpenError } from "../log/errors.ts";
 import type { Member } from "../member/member.ts";
 import { logDirectory, openMember, type World } from "../member/open.ts";
 import { publish } from "../member/publish.ts";
+import { VersionError } from "../member/version-monitor.ts";
 import { nodeClock } from "../node/clock.ts";
 import { tryLockDatabase } from "../node/database-lock.ts";
 import { nodeDigest } from "../node/digest.ts";
@@ -133,6 +134,7 @@ async function open(config: Config, here: World): Promise<Member> {
         error: error.message,
       });
     }
+    if (error instanceof VersionError) throw new StartError(error.message, error.fields);
     throw error;
   }
 }

@@ -88,3 +88,35 @@ test("after a promotion no second expires more than three quarters of the revoke
   assert.ok(Math.max(...perSecond.values()) <= 750);
   assert.ok(Math.min(...lessor.leases().map((lease) => lease.expiry)) >= 10_000);
 });
+
+test("the rest of a long lease is written down once an interval, and only while it is less than all", () => {
+  const lessor = new Lessor(2, true);
+  lessor.promote(at(0), 0);
+  lessor.grant(id(1), 300, at(0));
+  lessor.grant(id(2), 301, at(0));
+  lessor.grant(id(3), 1000, at(0));
+  assert.ok(!lessor.hasDue(at(299_999)));
+  lessor.renew(lessor.lookup(id(3))!, at(300_000));
+  assert.deepEqual(lessor.dueCheckpoints(at(300_000), 10), [{ id: id(2), remainingTtl: 1 }]);
+  assert.deepEqual(lessor.dueCheckpoints(at(300_000), 10), [], "each once");
+  lessor.checkpoint(id(3), 700, at(300_001));
+  assert.deepEqual(
+    lessor.dueCheckpoints(at(600_001), 10),
+    [{ id: id(3), remainingTtl: 700 }],
+    "renewed then, so counted from there",
+  );
+});
+
+test("a checkpoint does not prolong the lease of the primary that wrote it", () => {
+  const lessor = primary();
+  lessor.grant(id(1), 100, at(0));
+  lessor.checkpoint(id(1), 60, at(40_000));
+  lessor.checkpoint(id(1), 60, at(50_000));
+  assert.equal(lessor.remainingSeconds(lessor.lookup(id(1))!, at(50_000)), 50);
+});
+
+test("without checkpoints none is due", () => {
+  const lessor = primary();
+  lessor.grant(id(1), 100_000, at(0));
+  assert.deepEqual(lessor.dueCheckpoints(at(99_000_000), 10), []);
+});

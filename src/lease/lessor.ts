@@ -13,6 +13,8 @@ export const LEASE_TTL_SECONDS_MAX = 9_000_000_000;
 const REVOKES_PER_SECOND = 1000;
 /** How long an expired lease waits before it is proposed for revocation again. */
 const REVOKE_RETRY_MILLIS = 3000;
+/** How often the rest of a long lease is written down, and how long a lease is for that (etcd's checkpoint interval). */
+const CHECKPOINT_INTERVAL_MILLIS = 300_000;
 /** Heap entries of leases that are gone, beyond which the heap is made anew. */
 const STALE_DUE_MAX = 1024;
 
@@ -24,20 +26,31 @@ export type Lease = {
   remainingTtl: number;
   /** Monotonic milliseconds; Infinity while this member is not the primary. */
   expiry: number;
+  /** When its rest is to be written down next; Infinity = not at all. */
+  checkpointAt: number;
   readonly keys: Set<Key>;
 };
+
+/** The rest of a lease, for the log. */
+export type Checkpoint = { readonly id: LeaseId; readonly remainingTtl: number };
 
 type Due = { readonly at: number; readonly id: LeaseId };
 
 export class Lessor {
   readonly #leases = new Map<LeaseId, Lease>();
   readonly #due = new Heap<Due>((a, b) => a.at < b.at);
+  readonly #checkpoints = new Heap<Due>((a, b) => a.at < b.at);
   readonly #ttlSecondsMin: number;
+  readonly #checkpointing: boolean;
   #primary = false;
 
-  /** `ttlSecondsMin`: shorter grants are raised to it; etcd's ceil(1.5 × election timeout). */
-  constructor(ttlSecondsMin: number) {
+  /**
+   * `ttlSecondsMin`: shorter grants are raised to it; etcd's ceil(1.5 × election timeout). `checkpointing`: the rests of long leases
+   * are asked for by `dueCheckpoints`.
+   */
+  constructor(ttlSecondsMin: number, checkpointing = false) {
     this.#ttlSecondsMin = ttlSecondsMin;
+    this.#checkpointing = checkpointing;
   }
 
   get size(): number {
@@ -53,12 +66,12 @@ export class Lessor {
     if (ttlSeconds > LEASE_TTL_SECONDS_MAX) return errors.leaseTtlTooLarge;
     if (this.#leases.has(id)) return errors.leaseExist;
     const ttl = Math.max(ttlSeconds, this.#ttlSecondsMin);
-    return this.#insert({ id, ttl, remainingTtl: 0, expiry: Number.POSITIVE_INFINITY, keys: new Set() }, now);
+    return this.#insert(newLease(id, ttl, 0), now);
   }
 
   /** Puts back a lease that a checkpoint, a snapshot or an import holds. Never fails: what is there is replaced. */
   restore(id: LeaseId, ttl: number, remainingTtl: number, now: Millis): void {
-    this.#insert({ id, ttl, remainingTtl, expiry: Number.POSITIVE_INFINITY, keys: new Set() }, now);
+    this.#insert(newLease(id, ttl, remainingTtl), now);
   }
 
   /** Removes the lease and returns its keys in order; they are the caller's to delete. */
@@ -101,11 +114,28 @@ export class Lessor {
     return Math.trunc((lease.expiry - now) / 1000);
   }
 
+  /** Remembers the rest for the next primary; the time of this one goes on as it is. */
   checkpoint(id: LeaseId, remainingTtl: number, now: Millis): void {
     const lease = this.#leases.get(id);
     if (lease === undefined) return;
     lease.remainingTtl = remainingTtl;
-    if (this.#primary) this.#refresh(lease, now, 0);
+    if (this.#primary) this.#scheduleCheckpoint(lease, now);
+  }
+
+  /** Up to `max` leases whose rest is to be written down. Each comes again after the interval, whatever becomes of this time. */
+  dueCheckpoints(now: Millis, max: number): Checkpoint[] {
+    const due: Checkpoint[] = [];
+    while (due.length < max) {
+      const next = this.#checkpoints.peek();
+      if (next === undefined || next.at > now) break;
+      this.#checkpoints.pop();
+      const lease = this.#leases.get(next.id);
+      if (lease === undefined || lease.checkpointAt !== next.at || lease.expiry <= now) continue;
+      this.#scheduleCheckpoint(lease, now);
+      const remainingTtl = Math.ceil((lease.expiry - now) / 1000);
+      if (remainingTtl < lease.ttl) due.push({ id: lease.id, remainingTtl });
+    }
+    return due;
   }
 
   /** All leases, the one that expires first in front. */
@@ -135,9 +165,10 @@ export class Lessor {
     return ids;
   }
 
-  /** Monotonic milliseconds at which `expired` may next have something to say. */
-  get nextDue(): number {
-    return this.#primary ? (this.#due.peek()?.at ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY;
+  /** Whether `expired` or `dueCheckpoints` may have something to say. */
+  hasDue(now: Millis): boolean {
+    if (!this.#primary) return false;
+    return isDue(this.#due.peek(), now) || isDue(this.#checkpoints.peek(), now);
   }
 
   /**
@@ -147,14 +178,21 @@ export class Lessor {
   promote(now: Millis, extendMillis: number): void {
     this.#primary = true;
     this.#due.clear();
-    for (const lease of this.#leases.values()) this.#refresh(lease, now, extendMillis);
+    for (const lease of this.#leases.values()) {
+      this.#refresh(lease, now, extendMillis);
+      this.#scheduleCheckpoint(lease, now);
+    }
     this.#spread(now);
   }
 
   demote(): void {
     this.#primary = false;
     this.#due.clear();
-    for (const lease of this.#leases.values()) lease.expiry = Number.POSITIVE_INFINITY;
+    this.#checkpoints.clear();
+    for (const lease of this.#leases.values()) {
+      lease.expiry = Number.POSITIVE_INFINITY;
+      lease.checkpointAt = Number.POSITIVE_INFINITY;
+    }
   }
 
   describe(): string {
@@ -163,15 +201,24 @@ export class Lessor {
 
   #insert(lease: Lease, now: Millis): Lease {
     this.#leases.set(lease.id, lease);
-    if (this.#primary) this.#refresh(lease, now, 0);
+    if (this.#primary) {
+      this.#refresh(lease, now, 0);
+      this.#scheduleCheckpoint(lease, now);
+    }
     return lease;
+  }
+
+  /** A lease that was scheduled anew leaves its older entry behind: `checkpointAt` tells which one counts. */
+  #scheduleCheckpoint(lease: Lease, now: Millis): void {
+    if (!this.#checkpointing || secondsOf(lease) * 1000 <= CHECKPOINT_INTERVAL_MILLIS) return;
+    lease.checkpointAt = now + CHECKPOINT_INTERVAL_MILLIS;
+    this.#checkpoints.push({ at: lease.checkpointAt, id: lease.id });
   }
 
   /** The heap keeps one entry per lease: a renewed lease's entry is moved when it comes up, not now. */
   #refresh(lease: Lease, now: Millis, extendMillis: number): void {
-    const seconds = lease.remainingTtl > 0 ? lease.remainingTtl : lease.ttl;
     const before = lease.expiry;
-    lease.expiry = now + seconds * 1000 + extendMillis;
+    lease.expiry = now + secondsOf(lease) * 1000 + extendMillis;
     if (before === Number.POSITIVE_INFINITY || lease.expiry < before)
       this.#due.push({ at: lease.expiry, id: lease.id });
     if (this.#due.size > 2 * this.#leases.size + STALE_DUE_MAX) this.#forgetStale();
@@ -202,4 +249,18 @@ export class Lessor {
       if (lease.expiry < windowStart) lease.expiry = windowStart;
     }
   }
+}
+
+function newLease(id: LeaseId, ttl: number, remainingTtl: number): Lease {
+  const never = Number.POSITIVE_INFINITY;
+  return { id, ttl, remainingTtl, expiry: never, checkpointAt: never, keys: new Set() };
+}
+
+/** What a lease has when it is refreshed: its rest as written down, or all. */
+function secondsOf({ ttl, remainingTtl }: Lease): number {
+  return remainingTtl > 0 ? remainingTtl : ttl;
+}
+
+function isDue(due: Due | undefined, now: Millis): boolean {
+  return due !== undefined && due.at <= now;
 }

@@ -101,7 +101,7 @@ export class ApplyLoop {
   }
 
   #count(result: Applied): void {
-    const { counters, applyContext, leaseKeeper } = this.#member;
+    const { counters, applyContext, leaseKeeper, versions } = this.#member;
     switch (result.op) {
       case "Compaction":
         if (result.error === undefined) this.#compaction.begin();
@@ -115,6 +115,9 @@ export class ApplyLoop {
       case "LeaseRevoke":
         if (result.error === undefined) counters.leasesRevoked++;
         leaseKeeper.revoked();
+        break;
+      case "ClusterVersionSet":
+        versions.versionSet();
         break;
     }
     if (result.error === errors.noSpace && !applyContext.alarms.has(AlarmType.NoSpace)) {

@@ -12,6 +12,7 @@ import type { HashJob } from "../mvcc/hash-job.ts";
 import type { KeyValueHash } from "../mvcc/key-value-hash.ts";
 import type { StoredRows } from "../mvcc/stored-rows.ts";
 import type { Member } from "./member.ts";
+import { storageVersionOf } from "./version-monitor.ts";
 
 export type Backup = {
   readonly writer: BoltWriter;
@@ -28,7 +29,7 @@ export function openBackup(member: Member, chunkBytes: number): Backup {
   const buckets = backendBuckets(backendTables(member), () => new StoreRows(store.storedRows(until), reader));
   return {
     writer: new BoltWriter(buckets, { chunkBytes }),
-    storageVersion: member.membership.version ?? "",
+    storageVersion: storageVersionOf(member) ?? "",
     release: () => hold.release(),
   };
 }
@@ -47,7 +48,7 @@ function backendTables(member: Member): BackendTables {
     confState: { voters, learners, votersOutgoing, learnersNext, autoLeave },
     scheduledCompactRevision: store.scheduledCompaction === 0 ? undefined : store.scheduledCompaction,
     finishedCompactRevision: store.finishedCompaction === 0 ? undefined : store.finishedCompaction,
-    storageVersion: membership.version,
+    storageVersion: membership.storageVersion,
     clusterVersion: membership.version,
     downgrade: membership.downgrade.enabled ? membership.downgrade : undefined,
     members: membership.members(),

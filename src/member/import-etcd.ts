@@ -166,6 +166,7 @@ function membershipOf(tables: BackendTables, data: EtcdData, options: MemberOpti
     options.learnersMax,
   );
   membership.restore(tables.members, tables.removed, tables.clusterVersion);
+  membership.storageVersion = tables.storageVersion;
   if (tables.downgrade !== undefined) membership.downgrade = tables.downgrade;
   return membership;
 }

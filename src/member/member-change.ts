@@ -4,9 +4,9 @@
 import { assert } from "../base/assert.ts";
 import { type MemberId, memberId, type RequestId } from "../base/brand.ts";
 import { EMPTY, utf8FromBytes, utf8ToBytes } from "../base/bytes.ts";
-import type { EtcdError } from "../base/errors.ts";
+import { type EtcdError, errors } from "../base/errors.ts";
 import { hexId } from "../cluster/ids.ts";
-import type { MemberChange, Membership } from "../cluster/membership.ts";
+import type { ClusterMember, MemberChange, Membership } from "../cluster/membership.ts";
 import { decodeConfChangeContext, encodeMember, encodePromotion } from "../etcdfile/member-json.ts";
 import { type Entry, EntryType } from "../log/contract.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -53,12 +53,15 @@ function encodeMemberChange(change: MemberChange, id: RequestId): ConfChange {
   }
 }
 
+/** What a committed change works on. */
+type ChangeHost = Pick<Member, "raft" | "membership" | "logger" | "memberChanged">;
+
 /** Applies a committed change, or tells raft that it is refused (a change of nobody). */
 export function applyMemberChange(
-  member: Pick<Member, "raft" | "membership" | "logger" | "memberChanged">,
+  host: ChangeHost,
   entry: Entry,
 ): { readonly id: bigint; readonly error: EtcdError | undefined } {
-  const { raft, membership, logger } = member;
+  const { raft, membership, logger } = host;
   if (entry.type === EntryType.ConfChangeV2) {
     const change = decodeConfChangeV2(entry.data);
     assert(change !== undefined, "a committed membership change can be decoded");
@@ -68,27 +71,38 @@ export function applyMemberChange(
   const change = decodeConfChange(entry.data);
   assert(change !== undefined, "a committed membership change can be decoded");
   const meant = decodeMemberChange(change);
-  // The very first members are in the log as additions of members that the configuration named already.
-  const known = meant.kind === "add" && membership.member(meant.member.id) !== undefined && entry.index <= 1;
-  const error = known ? undefined : membership.validate(meant);
+  const error = membership.validate(meant);
   if (error !== undefined) {
+    logger.error("Validation on configuration change failed", {
+      shouldApplyV3: true,
+      error: REFUSALS.get(error) ?? error.message,
+    });
     raft.applyConfChange({ ...change, nodeId: NOBODY });
     return { id: change.id, error };
   }
-  const removed = meant.kind === "remove" ? membership.member(meant.id) : undefined;
-  membership.apply(meant);
-  tell(logger, membership, meant, removed?.peerUrls ?? []);
   raft.applyConfChange(change);
-  member.memberChanged(meant);
+  const before = membership.member(change.nodeId as MemberId);
+  membership.apply(meant);
+  tell(logger, membership, meant, before);
+  host.memberChanged(meant);
   return { id: change.id, error: undefined };
 }
+
+/** etcd's membership package has words of its own for what the API reports otherwise. */
+const REFUSALS: ReadonlyMap<EtcdError, string> = new Map([
+  [errors.memberNotFound, "membership: ID not found"],
+  [errors.memberExist, "membership: ID exists"],
+  [errors.peerUrlExist, "membership: peerURL exists"],
+  [errors.memberNotLearner, "membership: can only promote a learner member"],
+  [errors.tooManyLearners, "membership: too many learner members in cluster"],
+]);
 
 /** In etcd's words. */
 function tell(
   logger: Logger,
   { clusterId, localId }: Membership,
   change: MemberChange,
-  removedUrls: readonly string[],
+  before: ClusterMember | undefined,
 ): void {
   const fields = { "cluster-id": hexId(clusterId), "local-member-id": hexId(localId) };
   switch (change.kind) {
@@ -104,7 +118,8 @@ function tell(
       logger.info("removed member", {
         ...fields,
         "removed-remote-peer-id": hexId(change.id),
-        "removed-remote-peer-urls": removedUrls,
+        "removed-remote-peer-urls": before?.peerUrls ?? [],
+        "removed-remote-peer-is-learner": before?.isLearner ?? false,
       });
       break;
     case "promote":
@@ -115,6 +130,7 @@ function tell(
         ...fields,
         "updated-remote-peer-id": hexId(change.id),
         "updated-remote-peer-urls": change.peerUrls,
+        "updated-remote-peer-is-learner": false,
       });
       break;
   }

@@ -2,7 +2,7 @@
 // It wires and owns lifetimes; what a request means is the services', what an entry does is apply's. Time enters here, and only here.
 import type { ApplyContext } from "../apply/context.ts";
 import { assert, must } from "../base/assert.ts";
-import type { ClusterId, LeaseId, MemberId, Millis, RequestId } from "../base/brand.ts";
+import type { ClusterId, MemberId, Millis, RequestId } from "../base/brand.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
 import { hexId } from "../cluster/ids.ts";
@@ -11,35 +11,34 @@ import type { Lessor } from "../lease/lessor.ts";
 import type { Entry } from "../log/contract.ts";
 import type { Log } from "../log/log.ts";
 import type { ValueReader } from "../mvcc/contract.ts";
-import type { HashJob } from "../mvcc/hash-job.ts";
 import type { Store } from "../mvcc/store.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Digest, StreamDigest } from "../ports/digest.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Metrics } from "../ports/metrics.ts";
 import type { WatchHub } from "../watch/hub.ts";
-import { encodeDowngradeInfoSetRequest } from "../wire/generated/membershippb.ts";
 import { AlarmRaiser } from "./alarm-raiser.ts";
+import { APPLY_TIMEOUT_MILLIS, AppliedWaits } from "./applied-waits.ts";
 import { ApplyLoop } from "./apply-loop.ts";
-import { BackendHash } from "./backup.ts";
 import { Compaction } from "./compaction.ts";
 import { AutoCompactor } from "./compactor.ts";
 import { Counters } from "./counters.ts";
 import type { Engine, EngineEvents, SnapshotDoor } from "./engine.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { handOver, transferLeadership } from "./leadership.ts";
-import { LeaseKeeper, type RenewWaiter } from "./lease-keeper.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
 import { proposeMemberChange } from "./member-change.ts";
 import { LONE_NETWORK, type Network } from "./network.ts";
 import { type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { Peers } from "./peers.ts";
 import { Proposals, type Waiter } from "./proposals.ts";
-import { decideClusterVersion } from "./publish.ts";
 import type { RaftEngine } from "./raft-engine.ts";
 import { RangeTimer } from "./range-timer.ts";
-import { encodeRequest, RequestField, RequestIds, requestName } from "./request.ts";
+import { Reconfiguration } from "./reconfiguration.ts";
+import { encodeRequest, type RequestField, RequestIds, requestName } from "./request.ts";
 import { SlowLog } from "./slow-log.ts";
 import { Timings } from "./timings.ts";
+import { VersionMonitor } from "./version-monitor.ts";
 
 export type { Waiter } from "./proposals.ts";
 
@@ -86,6 +85,9 @@ export class Member implements EngineEvents {
   readonly rangeTimer: RangeTimer;
   readonly slowLog: SlowLog;
   readonly leaseKeeper: LeaseKeeper;
+  readonly reconfiguration: Reconfiguration;
+  readonly versions: VersionMonitor;
+  readonly #appliedWaits = new AppliedWaits();
   readonly #proposals = new Proposals();
   readonly #ids: RequestIds;
   readonly #random: (bound: number) => number;
@@ -131,6 +133,8 @@ export class Member implements EngineEvents {
     this.#applyLoop = new ApplyLoop(this, this.#proposals, this.#alarms, this.#compaction);
     this.#ids = new RequestIds(parts.membership.localId, parts.clock.wall());
     this.leaseKeeper = new LeaseKeeper(this);
+    this.reconfiguration = new Reconfiguration(this);
+    this.versions = new VersionMonitor(this);
     this.#housekeeping = new Housekeeping(this);
     const { autoCompaction } = parts.options;
     this.#autoCompactor = autoCompaction === undefined ? undefined : new AutoCompactor(this, autoCompaction);
@@ -148,6 +152,7 @@ export class Member implements EngineEvents {
       "cluster-version": this.membership.version ?? "to_be_decided",
     });
     this.#peers.sync(initial);
+    this.versions.start();
     engine.start(network.transport, door);
     this.#sweep();
     this.#housekeeping.start();
@@ -159,6 +164,8 @@ export class Member implements EngineEvents {
     this.#stopped = true;
     this.#sweeper?.cancel();
     this.leaseKeeper.stop();
+    this.versions.stop();
+    this.#appliedWaits.failAll(errors.stopped);
     this.#autoCompactor?.stop();
     this.#raft?.stop();
     this.#proposals.failAll(errors.stopped);
@@ -266,27 +273,18 @@ export class Member implements EngineEvents {
     );
   }
 
-  /** When all that is committed here is applied too. */
-  whenApplied(waiter: ReadWaiter): void {
-    if (this.raft.appliedIndex >= this.raft.committedIndex && this.raft.isLeader) waiter.ready();
-    else this.read(waiter);
+  /** When all that is committed here now is applied too; fails after a second. */
+  whenCaughtUp(waiter: ReadWaiter): void {
+    const { raft } = this;
+    const index = raft.committedIndex;
+    if (raft.appliedIndex >= index) waiter.ready();
+    else this.#appliedWaits.add(index, this.clock.now() + APPLY_TIMEOUT_MILLIS, waiter);
   }
 
   /** Bytes on disk are not what was written: nobody gets them, and nothing is changed until somebody has looked. */
   foundCorruption(error: Error): void {
     this.logger.error("found corrupt data", { error: error.message });
     this.raiseAlarm(AlarmType.Corrupt);
-  }
-
-  /** The job of the Hash call. */
-  hashBackend(): HashJob {
-    return new BackendHash(this);
-  }
-
-  /** Begins a downgrade to `version`, or cancels it (undefined), through the log. */
-  setDowngrade(version: string | undefined, waiter: Waiter): void {
-    const body = encodeDowngradeInfoSetRequest({ enabled: version !== undefined, ver: version ?? "" });
-    this.propose(RequestField.DowngradeInfoSet, body, waiter);
   }
 
   /** Drops what is dead from the disk now, without waiting for the threshold. Blocks nobody. */
@@ -301,16 +299,14 @@ export class Member implements EngineEvents {
     this.timings.reclaim.observe((this.clock.now() - started) / 1000);
   }
 
+  readonly sha1: Digest["sha1"] = (chunks) => this.#digest.sha1(chunks);
+
   sha256Stream(onFailure: (error: Error) => void): StreamDigest {
     return this.#digest.sha256Stream(onFailure);
   }
 
   fatal(error: unknown): void {
     this.#onFatal(error instanceof Error ? error : new Error(String(error)));
-  }
-
-  renewLease(id: LeaseId, waiter: RenewWaiter): void {
-    this.leaseKeeper.renew(id, waiter);
   }
 
   changeMembership(change: MemberChange, waiter: { changed(): void; failed(error: EtcdError): void }): void {
@@ -367,6 +363,7 @@ export class Member implements EngineEvents {
   committed(entries: readonly Entry[]): void {
     this.#applyLoop.run(entries);
     this.onBatchAnswered?.();
+    this.#appliedWaits.reached(entries[entries.length - 1]!.index);
     if (this.hub.slowWatcherCount > 0) this.wakeWatchers();
   }
 
@@ -377,17 +374,20 @@ export class Member implements EngineEvents {
       this.#lastLeader = raft.leader;
     }
     if (raft.leader !== 0n) this.#leaderSince = this.clock.now();
-    if (!raft.isLeader && this.lessor.isPrimary) this.lessor.demote();
+    if (raft.isLeader || !this.lessor.isPrimary) return;
+    this.lessor.demote();
+    this.leaseKeeper.demoted();
   }
 
   leadershipProved(): void {
     this.lessor.promote(this.clock.now(), this.options.electionMillis);
     this.leaseKeeper.start();
-    decideClusterVersion(this);
+    this.versions.firstCommit();
   }
 
   restored(): void {
     this.#peers?.sync();
+    this.versions.restored();
   }
 
   successor(): MemberId | undefined {
@@ -399,7 +399,7 @@ export class Member implements EngineEvents {
     this.#peers?.changed(change);
     if (change.kind !== "remove" || change.id !== this.localId) return;
     this.clock.after(REMOVED_MILLIS, () => {
-      this.logger.error("server error", {
+      this.logger.warn("server error", {
         error: "the member has been permanently removed from the cluster",
       });
       this.logger.warn("data-dir used by this member must be removed");
@@ -429,6 +429,7 @@ export class Member implements EngineEvents {
         this.counters.proposalsFailed++;
         if (type !== "") this.timings.requests.observe(type, false, (now - started) / 1000);
       }
+      this.#appliedWaits.expire(now);
       if (this.applyContext.alarms.has(AlarmType.NoSpace)) this.#alarms.clearNoSpace();
       if (this.store.compactionPending && !this.store.compactionHeld) this.#compaction.resume();
       this.#sweep();

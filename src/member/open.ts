@@ -30,12 +30,13 @@ import { eventEncoder } from "./event-encoder.ts";
 import { importEtcdDirectory } from "./import-etcd.ts";
 import { type InitialCluster, newCluster } from "./initial-cluster.ts";
 import { Member, type MemberParts } from "./member.ts";
-import { LONE_NETWORK, type Network } from "./network.ts";
+import { type Connect, LONE_NETWORK } from "./network.ts";
 import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
+import { MemberPeerService } from "./peer-service.ts";
 import { RaftEngine } from "./raft-engine.ts";
 import { NO_SNAPSHOTS, newReceiver } from "./receiver.ts";
 import { restoreTables } from "./tables.ts";
-import type { TransportReceiver } from "./transport.ts";
+import { checkVersion } from "./version-monitor.ts";
 
 export type World = {
   readonly disk: Disk;
@@ -46,7 +47,7 @@ export type World = {
   /** For raft's own lines, which etcd writes under a name of their own; absent: `logger`. */
   readonly raftLogger?: Logger;
   /** Makes the network of a member, which delivers to `receiver`; absent: the member is alone. */
-  readonly connect?: (receiver: TransportReceiver, member: Member) => Network;
+  readonly connect?: Connect;
   /** Absent: nobody counts. */
   readonly metrics?: Metrics;
   /** Takes bbolt's own lock on a database of etcd's; undefined = another process holds it. Absent where that cannot be known. */
@@ -88,6 +89,8 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     options,
     world,
   );
+  checkVersion(options.serverVersion, state.membership.version);
+  if (fresh) state.membership.expect(initial.members);
   await log.start(identity);
   const random = (bound: number): number => world.random.below(bound);
   const hub = new WatchHub(state.store, eventEncoder(state.store, log.values), newSlotList());
@@ -106,7 +109,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   space.changed = (full) => member.spaceChanged(full);
   const engine = newEngine(member, state, options, world);
   if (fresh && initial.kind === "new") bootstrap(engine, initial.members);
-  const network = world.connect?.(newReceiver(member, engine), member) ?? LONE_NETWORK;
+  const network = world.connect?.(newReceiver(member, engine), new MemberPeerService(member)) ?? LONE_NETWORK;
   member.start(engine, network, NO_SNAPSHOTS, initial.members);
   return member;
 }
@@ -127,7 +130,7 @@ async function recoverState(
   options: MemberOptions,
   world: World,
 ): Promise<RecoveredState> {
-  const lessor = new Lessor(leaseSecondsMin(options));
+  const lessor = new Lessor(leaseSecondsMin(options), options.leaseCheckpoint);
   const alarms = new Alarms();
   const seed = world.random.below(2 ** 31);
   const meta = log.checkpointMeta;

@@ -21,6 +21,20 @@ export type MemberOptions = {
   readonly requestBytesMax: number;
   readonly txnOpsMax: number;
   readonly learnersMax: number;
+  /** Refuse changes of members that would cost the quorum. */
+  readonly strictReconfigCheck: boolean;
+  /** Leases that live long keep their rest over a change of leader. */
+  readonly leaseCheckpoint: boolean;
+  /** A keepalive of a lease that is known does not wait for entries that are committed and not yet applied. */
+  readonly fastLeaseKeepAlive: boolean;
+  /** How often the leader looks whether a downgrade is complete; 0 = never. */
+  readonly downgradeCheckMillis: number;
+  /** How often the leader compares the members' key spaces; 0 = never. */
+  readonly corruptCheckMillis: number;
+  /** How often the leader compares the members' hashes of compactions; 0 = never. */
+  readonly compactHashCheckMillis: number;
+  /** Compare with the other members before serving. */
+  readonly initialCorruptCheck: boolean;
   readonly autoCompaction: AutoCompaction | undefined;
   readonly compactionBatchLimit: number;
   readonly watchProgressMillis: number;
@@ -32,7 +46,7 @@ export type MemberOptions = {
 };
 
 /** etcd's ReqTimeout: five seconds and two election timeouts. */
-export function requestTimeoutMillis(options: MemberOptions): number {
+export function requestTimeoutMillis(options: Pick<MemberOptions, "electionMillis">): number {
   return 5000 + 2 * options.electionMillis;
 }
 

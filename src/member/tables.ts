@@ -24,6 +24,7 @@ export function encodeTables(lessor: Lessor, membership: Membership, alarms: Ala
     format: FORMAT,
     clusterId: membership.clusterId,
     clusterVersion: membership.version ?? "",
+    storageVersion: membership.storageVersion ?? "",
     downgrade: { enabled: membership.downgrade.enabled, targetVersion: membership.downgrade.targetVersion },
     members: membership.members().map(memberJson),
     removed: [...membership.removed],
@@ -49,6 +50,10 @@ export function restoreTables(
     rows(json["removed"]).map((each) => memberId(jsonUint64(each, "removed")) as MemberId),
     version === "" ? undefined : version,
   );
+  // Older images hold none: what they were written by followed the cluster's version at once.
+  const storage = json["storageVersion"];
+  membership.storageVersion =
+    (storage === undefined ? version : jsonText(storage, "storageVersion")) || undefined;
   membership.downgrade = {
     enabled: jsonBool(downgrade["enabled"], "enabled"),
     targetVersion: jsonText(downgrade["targetVersion"], "targetVersion"),

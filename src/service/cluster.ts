@@ -1,26 +1,27 @@
 // The Cluster service: who belongs to the cluster, and changes of it. Headers carry no revision here, as in etcd.
-import { Code, type EtcdError, errors, etcdError } from "../base/errors.ts";
+import { type EtcdError, errors } from "../base/errors.ts";
+import { computeMemberId } from "../cluster/ids.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
 import { parsePeerUrls } from "../cluster/peer-urls.ts";
 import type { Member } from "../member/member.ts";
+import type { MembersWaiter } from "../member/reconfiguration.ts";
 import {
   decodeMemberAddRequest,
   decodeMemberListRequest,
   decodeMemberPromoteRequest,
   decodeMemberRemoveRequest,
   decodeMemberUpdateRequest,
+  encodeMemberAddResponse,
   encodeMemberListResponse,
+  encodeMemberPromoteResponse,
+  encodeMemberRemoveResponse,
   encodeMemberUpdateResponse,
+  type MemberListResponse,
   type Member as MemberMessage,
 } from "../wire/generated/etcdserverpb.ts";
 import type { Method, ServerCall } from "./call.ts";
 import type { Headers } from "./headers.ts";
 import { unary } from "./kv.ts";
-
-const ONE_MEMBER_ONLY = etcdError(
-  Code.Unimplemented,
-  "etcdserver: clusters of more than one member are not supported by this version of Cairn",
-);
 
 export class ClusterService {
   readonly #member: Member;
@@ -44,44 +45,57 @@ export class ClusterService {
 
   list(call: ServerCall, message: Uint8Array): void {
     const { linearizable } = decodeMemberListRequest(message);
-    const answer = (): void => {
-      const members = this.#member.membership.members().map(toMessage);
-      call.send(encodeMemberListResponse({ header: this.#headers.withoutRevision(), members }));
-      call.end();
-    };
+    const waiter = this.#waiter(call, encodeMemberListResponse);
+    const answer = (): void => waiter.changed(this.#member.membership.members());
     if (linearizable) this.#member.read({ ready: answer, failed: (error) => call.fail(error) });
     else answer();
   }
 
+  /** The new member's id is made of its URLs and the time: the same URLs may come back under another id. */
   add(call: ServerCall, message: Uint8Array): void {
-    const urls = parsePeerUrls(decodeMemberAddRequest(message).peerUrls);
-    call.fail(urls === undefined ? errors.memberBadUrls : ONE_MEMBER_ONLY);
+    const { peerUrls, isLearner } = decodeMemberAddRequest(message);
+    const urls = parsePeerUrls(peerUrls);
+    if (urls === undefined) {
+      call.fail(errors.memberBadUrls);
+      return;
+    }
+    const { clock, sha1, reconfiguration } = this.#member;
+    const id = computeMemberId(urls, "", Math.floor(clock.wall() / 1000), sha1);
+    const member: ClusterMember = { id, peerUrls: urls, isLearner, name: "", clientUrls: [] };
+    reconfiguration.add(
+      member,
+      this.#waiter(call, ({ header, members }) =>
+        encodeMemberAddResponse({ header, member: toMessage(member), members }),
+      ),
+    );
   }
 
-  /** The last member cannot go: nobody would be left to agree to it. */
   remove(call: ServerCall, message: Uint8Array): void {
-    const id = decodeMemberRemoveRequest(message).id as never;
-    call.fail(this.#member.membership.validate({ kind: "remove", id }) ?? errors.memberNotEnoughStarted);
+    const { id } = decodeMemberRemoveRequest(message);
+    this.#member.reconfiguration.remove(id as never, this.#waiter(call, encodeMemberRemoveResponse));
   }
 
   promote(call: ServerCall, message: Uint8Array): void {
-    const id = decodeMemberPromoteRequest(message).id as never;
-    call.fail(this.#member.membership.validate({ kind: "promote", id }) ?? ONE_MEMBER_ONLY);
+    const { id } = decodeMemberPromoteRequest(message);
+    const waiter = this.#waiter(call, encodeMemberPromoteResponse);
+    this.#member.reconfiguration.promote(id as never, waiter, () => call.done);
   }
 
   update(call: ServerCall, message: Uint8Array): void {
     const { id, peerUrls } = decodeMemberUpdateRequest(message);
-    this.#member.changeMembership(
-      { kind: "update", id: id as never, peerUrls },
-      {
-        changed: () => {
-          const members = this.#member.membership.members().map(toMessage);
-          call.send(encodeMemberUpdateResponse({ header: this.#headers.withoutRevision(), members }));
-          call.end();
-        },
-        failed: (error: EtcdError) => call.fail(error),
+    const waiter = this.#waiter(call, encodeMemberUpdateResponse);
+    this.#member.reconfiguration.update(id as never, peerUrls, waiter);
+  }
+
+  #waiter(call: ServerCall, encode: (response: MemberListResponse) => Uint8Array): MembersWaiter {
+    return {
+      changed: (members) => {
+        const header = this.#headers.withoutRevision();
+        call.send(encode({ header, members: members.map(toMessage) }));
+        call.end();
       },
-    );
+      failed: (error: EtcdError) => call.fail(error),
+    };
   }
 }
 

@@ -1,10 +1,8 @@
-// The Lease service. Grants and revocations go through the log; keepalives do not: the primary renews in memory, once its leadership
-// is certain and the lease is known to exist or not.
+// The Lease service. Grants and revocations go through the log; keepalives do not: the leader renews in memory, and other members have
+// it renew (member/lease-keeper.ts).
 import type { Applied } from "../apply/applier.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
-import { keyToBytes } from "../base/key.ts";
-import type { Lease } from "../lease/lessor.ts";
-import type { RenewWaiter } from "../member/lease-keeper.ts";
+import type { RenewWaiter, TimeToLiveWaiter } from "../member/lease-keeper.ts";
 import type { Member } from "../member/member.ts";
 import { RequestField } from "../member/request.ts";
 import { DecodeError, messageDecodeError } from "../wire/decode-error.ts";
@@ -79,37 +77,22 @@ export class LeaseService {
 
   timeToLive(call: ServerCall, message: Uint8Array): void {
     const { id, keys } = decodeLeaseTimeToLiveRequest(message);
-    const answer = (): void => {
-      const lease = this.#member.lessor.lookup(id as never);
-      const header = this.#headers.current();
-      const found = lease === undefined ? { ttl: -1, grantedTtl: 0, keys: [] } : this.#describe(lease, keys);
-      call.send(
-        encodeLeaseTimeToLiveResponse({
-          header,
-          id,
-          ttl: found.ttl,
-          grantedTtl: found.grantedTtl,
-          keys: found.keys,
-        }),
-      );
-      call.end();
+    const waiter: TimeToLiveWaiter = {
+      found: (lease) => {
+        const header = this.#headers.current();
+        const { ttl, grantedTtl } = lease;
+        call.send(encodeLeaseTimeToLiveResponse({ header, id, ttl, grantedTtl, keys: [...lease.keys] }));
+        call.end();
+      },
+      failed: (error) => call.fail(error),
     };
-    this.#member.whenApplied({ ready: answer, failed: (error) => call.fail(error) });
+    this.#member.leaseKeeper.timeToLive(id as never, keys, waiter, () => call.done);
   }
 
   leases(call: ServerCall): void {
     const leases = this.#member.lessor.leases().map(({ id }) => ({ id }));
     call.send(encodeLeaseLeasesResponse({ header: this.#headers.current(), leases }));
     call.end();
-  }
-
-  #describe(lease: Lease, withKeys: boolean): { ttl: number; grantedTtl: number; keys: Uint8Array[] } {
-    const keys = withKeys ? [...lease.keys].map((key) => keyToBytes(key)) : [];
-    return {
-      ttl: this.#member.lessor.remainingSeconds(lease, this.#member.clock.now()),
-      grantedTtl: lease.ttl,
-      keys,
-    };
   }
 }
 
@@ -189,7 +172,11 @@ class KeepAliveStream implements RequestStream, RenewWaiter {
     this.#busy = true;
     this.#id = id;
     this.#revision = this.#member.store.currentRevision;
-    this.#member.renewLease(id as never, this);
+    this.#member.leaseKeeper.renew(id as never, this);
+  }
+
+  notPrimary(): void {
+    this.#member.leaseKeeper.forward(this.#id as never, this, () => this.#call.done);
   }
 
   renewed(ttl: number): void {

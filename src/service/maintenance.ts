@@ -1,10 +1,21 @@
 // The Maintenance service: status, alarms, hashes, snapshot, and the answers of a member that has nothing to defragment.
 import type { Applied } from "../apply/applier.ts";
-import { Code, type EtcdError, errors, etcdError, isEtcdError } from "../base/errors.ts";
+import { Code, errors, etcdError, isEtcdError } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
+import { BackendHash } from "../member/backup.ts";
+import {
+  cancelDowngrade,
+  type DowngradeWaiter,
+  enableDowngrade,
+  validateDowngrade,
+} from "../member/downgrade.ts";
+import { runHash } from "../member/hash-run.ts";
 import type { Member } from "../member/member.ts";
+import { requestTimeoutMillis } from "../member/options.ts";
 import { RequestField } from "../member/request.ts";
+import { storageVersionOf } from "../member/version-monitor.ts";
 import type { HashJob } from "../mvcc/hash-job.ts";
+import type { KeyValueHash } from "../mvcc/key-value-hash.ts";
 import type { Histogram } from "../ports/metrics.ts";
 import {
   type AlarmResponse,
@@ -18,6 +29,7 @@ import {
   encodeDowngradeResponse,
   encodeHashKVResponse,
   encodeHashResponse,
+  encodeMoveLeaderResponse,
   encodeStatusResponse,
 } from "../wire/generated/etcdserverpb.ts";
 import type { Method, ServerCall } from "./call.ts";
@@ -25,8 +37,6 @@ import type { Headers } from "./headers.ts";
 import { guarded, ReplyWaiter, unary } from "./kv.ts";
 import { sendSnapshot } from "./snapshot.ts";
 
-/** Rows hashed in one turn: well below 10 ms. */
-const HASH_ROWS_PER_TURN = 2000;
 const DOWNGRADE_ACTIONS: ReadonlySet<number> = new Set(Object.values(DowngradeAction));
 const UNKNOWN_METHOD = etcdError(Code.Unknown, "etcdserver: unknown method");
 const ALARM_NAMES: Record<number, string> = { 0: "NONE", 1: "NOSPACE", 2: "CORRUPT" };
@@ -83,7 +93,7 @@ export class MaintenanceService {
         errors: this.#troubles(),
         dbSizeInUse: store.liveBytes,
         isLearner: membership.local?.isLearner ?? false,
-        storageVersion: membership.version ?? "",
+        storageVersion: storageVersionOf(member) ?? "",
         dbSizeQuota: Number.isFinite(options.quotaBytes) ? options.quotaBytes : 0,
         downgradeInfo: { enabled, targetVersion },
       }),
@@ -112,8 +122,7 @@ export class MaintenanceService {
       return;
     }
     const current = this.#member.store.currentRevision;
-    this.#runHash(call, job, this.#member.timings.hashKv, () => {
-      const { hash, compactRevision, revision: hashed } = job.result!;
+    this.#runHash(call, job, this.#member.timings.hashKv, ({ hash, compactRevision, revision: hashed }) => {
       const header = this.#headers.at(current);
       call.send(encodeHashKVResponse({ header, hash, compactRevision, hashRevision: hashed }));
     });
@@ -121,64 +130,51 @@ export class MaintenanceService {
 
   hash(call: ServerCall): void {
     const { store } = this.#member;
-    const job = this.#member.hashBackend();
+    const job = new BackendHash(this.#member);
     const revision = store.currentRevision;
-    this.#runHash(call, job, this.#member.timings.hash, () => {
-      call.send(encodeHashResponse({ header: this.#headers.at(revision), hash: job.result!.hash }));
+    this.#runHash(call, job, this.#member.timings.hash, ({ hash }) => {
+      call.send(encodeHashResponse({ header: this.#headers.at(revision), hash }));
     });
   }
 
   moveLeader(call: ServerCall, message: Uint8Array): void {
     const { targetId } = decodeMoveLeaderRequest(message);
-    call.fail(this.#refuseTransfer(targetId));
-  }
-
-  /** A single member cannot go down a version on its own; the checks and texts are etcd's. */
-  downgrade(call: ServerCall, message: Uint8Array): void {
-    const { action, version } = decodeDowngradeRequest(message);
-    const { membership } = this.#member;
-    if (!DOWNGRADE_ACTIONS.has(action)) {
-      call.fail(UNKNOWN_METHOD);
+    const { raft, clock, options } = this.#member;
+    if (!raft.isLeader) {
+      call.fail(errors.notLeader);
       return;
     }
-    const refused = action === DowngradeAction.CANCEL ? undefined : this.#checkDowngrade(version);
-    if (refused !== undefined) {
-      call.fail(refused);
-      return;
-    }
-    const reply = (): Uint8Array =>
-      encodeDowngradeResponse({
-        header: this.#headers.current(),
-        version: shortVersion(membership.version ?? ""),
-      });
-    if (action === DowngradeAction.VALIDATE) {
-      call.send(reply());
-      call.end();
-      return;
-    }
-    this.#member.setDowngrade(
-      action === DowngradeAction.ENABLE ? version : undefined,
-      new ReplyWaiter(call, reply),
+    const timeout = Math.min(call.deadline - clock.now(), requestTimeoutMillis(options));
+    this.#member.transferLeadership(targetId as never, timeout).then(
+      (error) => {
+        if (error !== undefined) {
+          call.fail(error);
+          return;
+        }
+        call.send(encodeMoveLeaderResponse({ header: undefined }));
+        call.end();
+      },
+      (error: unknown) => this.#member.fatal(error),
     );
   }
 
-  #refuseTransfer(target: bigint): EtcdError {
-    const { raft, membership } = this.#member;
-    if (!raft.isLeader) return errors.notLeader;
-    const member = membership.member(target as never);
-    if (member === undefined || member.isLearner) return errors.badLeaderTransferee;
-    return errors.badLeaderTransferee;
+  downgrade(call: ServerCall, message: Uint8Array): void {
+    const { action, version } = decodeDowngradeRequest(message);
+    if (!DOWNGRADE_ACTIONS.has(action)) call.fail(UNKNOWN_METHOD);
+    else if (action === DowngradeAction.CANCEL) cancelDowngrade(this.#member, this.#downgraded(call));
+    else if (action === DowngradeAction.ENABLE)
+      enableDowngrade(this.#member, version, this.#downgraded(call));
+    else validateDowngrade(this.#member, version, this.#downgraded(call));
   }
 
-  #checkDowngrade(target: string): EtcdError | undefined {
-    const { membership } = this.#member;
-    const wanted = /^(\d+)\.(\d+)(?:\.\d+)?$/.exec(target);
-    if (wanted === null) return errors.wrongDowngradeVersionFormat;
-    if (membership.version === undefined) return errors.clusterVersionUnavailable;
-    const [major, minor] = membership.version.split(".").map(Number) as [number, number];
-    if (Number(wanted[1]) !== major || Number(wanted[2]) !== minor - 1)
-      return errors.invalidDowngradeTargetVersion;
-    return membership.downgrade.enabled ? errors.downgradeInProcess : undefined;
+  #downgraded(call: ServerCall): DowngradeWaiter {
+    return {
+      done: (version) => {
+        call.send(encodeDowngradeResponse({ header: this.#headers.current(), version }));
+        call.end();
+      },
+      failed: (error) => call.fail(error),
+    };
   }
 
   #troubles(): string[] {
@@ -190,27 +186,16 @@ export class MaintenanceService {
     return troubles;
   }
 
-  #runHash(call: ServerCall, job: HashJob, durations: Histogram, reply: () => void): void {
-    const { clock } = this.#member;
-    const started = clock.now();
-    const step = (): void => {
-      if (call.done) {
-        job.cancel();
-        return;
-      }
-      if (!job.step(HASH_ROWS_PER_TURN, this.#member.reader)) {
-        this.#member.clock.endOfTurn(step);
-        return;
-      }
-      durations.observe((clock.now() - started) / 1000);
-      reply();
-      call.end();
-    };
-    step();
+  #runHash(call: ServerCall, job: HashJob, durations: Histogram, reply: (hash: KeyValueHash) => void): void {
+    runHash(
+      this.#member,
+      job,
+      durations,
+      () => call.done,
+      (hash) => {
+        reply(hash);
+        call.end();
+      },
+    );
   }
-}
-
-/** `3.7` of `3.7.0`. */
-function shortVersion(version: string): string {
-  return version.split(".").slice(0, 2).join(".");
 }

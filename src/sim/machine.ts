@@ -47,6 +47,13 @@ export const SIM_MEMBER_OPTIONS: MemberOptions = {
   requestBytesMax: 1_572_864,
   txnOpsMax: 128,
   learnersMax: 1,
+  strictReconfigCheck: true,
+  leaseCheckpoint: false,
+  fastLeaseKeepAlive: true,
+  downgradeCheckMillis: 5000,
+  corruptCheckMillis: 0,
+  compactHashCheckMillis: 0,
+  initialCorruptCheck: false,
   autoCompaction: undefined,
   compactionBatchLimit: 1000,
   watchProgressMillis: 600_000,
@@ -69,6 +76,8 @@ type Running = { readonly member: Member; readonly methods: MethodTable };
 export class Machine {
   readonly disk: SimDisk;
   readonly #options: MachineOptions;
+  /** What the next process is started with. */
+  memberOptions: MemberOptions;
   #process: Process | undefined;
   #running: Running | undefined;
   /** What the next operations of the disk meet. */
@@ -83,6 +92,7 @@ export class Machine {
 
   constructor(options: MachineOptions) {
     this.#options = options;
+    this.memberOptions = options.member;
     this.disk = new SimDisk({
       random: options.random,
       clock: options.clock,
@@ -119,7 +129,7 @@ export class Machine {
     const life: Process = { clock: this.#options.clock.attach(), alive: true, ended: new Set() };
     this.#process = life;
     try {
-      const member = await openMember(this.#options.member, this.#world(life));
+      const member = await openMember(this.memberOptions, this.#world(life));
       if (!life.alive) return false;
       this.#running = { member, methods: methodTable(member, new HealthService()) };
       return true;
