@@ -12,7 +12,8 @@ import type { OpCounts } from "./op-counts.ts";
 import { copyValueOf } from "./range.ts";
 
 export type ApplyContext = {
-  readonly store: Store;
+  /** A snapshot from the leader puts another one here. */
+  store: Store;
   readonly reader: ValueReader;
   readonly lessor: Lessor;
   readonly membership: Membership;

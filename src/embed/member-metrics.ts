@@ -49,21 +49,21 @@ function registerServer(member: Member, gauge: Observe, counter: Observe): void 
 }
 
 function registerStore(member: Member, gauge: Observe, counter: Observe): void {
-  const { counters, store } = member;
+  const { counters } = member;
   const { counts } = member.applyContext;
   counter("etcd_mvcc_range_total", () => counts.ranges);
   counter("etcd_mvcc_put_total", () => counts.puts);
   counter("etcd_mvcc_delete_total", () => counts.deletes);
   counter("etcd_mvcc_txn_total", () => counts.txns);
   // What the quota is held against: nothing has to be defragmented, so what is allocated is what is in use.
-  gauge("etcd_mvcc_db_total_size_in_bytes", () => store.liveBytes);
-  gauge("etcd_mvcc_db_total_size_in_use_in_bytes", () => store.liveBytes);
-  gauge("etcd_mvcc_db_open_read_transactions", () => store.readers);
+  gauge("etcd_mvcc_db_total_size_in_bytes", () => member.store.liveBytes);
+  gauge("etcd_mvcc_db_total_size_in_use_in_bytes", () => member.store.liveBytes);
+  gauge("etcd_mvcc_db_open_read_transactions", () => member.store.readers);
   gauge("etcd_disk_defrag_inflight", () => (counters.reclaims > 0 ? 1 : 0));
   gauge("etcd_disk_wal_write_bytes_total", () => member.log.writer.appendedBytes);
-  gauge("etcd_debugging_mvcc_keys_total", () => store.keysAlive);
-  gauge("etcd_debugging_mvcc_current_revision", () => store.currentRevision);
-  gauge("etcd_debugging_mvcc_compact_revision", () => store.compactedRevision);
+  gauge("etcd_debugging_mvcc_keys_total", () => member.store.keysAlive);
+  gauge("etcd_debugging_mvcc_current_revision", () => member.store.currentRevision);
+  gauge("etcd_debugging_mvcc_compact_revision", () => member.store.compactedRevision);
   gauge("etcd_debugging_mvcc_db_compaction_last", () => counters.lastCompaction);
   counter("etcd_debugging_mvcc_db_compaction_keys_total", () => counters.compactedKeys);
   gauge("etcd_debugging_mvcc_total_put_size_in_bytes", () => counts.putBytes);

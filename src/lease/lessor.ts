@@ -37,7 +37,7 @@ export type Checkpoint = { readonly id: LeaseId; readonly remainingTtl: number }
 type Due = { readonly at: number; readonly id: LeaseId };
 
 export class Lessor {
-  readonly #leases = new Map<LeaseId, Lease>();
+  #leases = new Map<LeaseId, Lease>();
   readonly #due = new Heap<Due>((a, b) => a.at < b.at);
   readonly #checkpoints = new Heap<Due>((a, b) => a.at < b.at);
   readonly #ttlSecondsMin: number;
@@ -72,6 +72,13 @@ export class Lessor {
   /** Puts back a lease that a checkpoint, a snapshot or an import holds. Never fails: what is there is replaced. */
   restore(id: LeaseId, ttl: number, remainingTtl: number, now: Millis): void {
     this.#insert(newLease(id, ttl, remainingTtl), now);
+  }
+
+  /** Takes the leases of `other`, which nobody uses any more, in place of its own: a snapshot has replaced the state. Not primary then. */
+  replaceBy(other: Lessor): void {
+    this.demote();
+    this.#leases = other.#leases;
+    other.#leases = new Map();
   }
 
   /** Removes the lease and returns its keys in order; they are the caller's to delete. */

@@ -38,10 +38,13 @@ export type CheckpointerOptions = {
   /** Entries kept below the applied one, for followers that lag (etcd's --snapshot-catchup-entries), and their bytes. */
   readonly catchUpEntries: number;
   readonly catchUpBytesMax: () => number;
+  /** Bytes of entries kept for members that are being sent a snapshot. */
+  readonly keptBytesMax: () => number;
 };
 
 /** A snapshot from the leader: it replaces the log up to its index. */
 export type SnapshotPoint = { readonly index: Index; readonly term: Term };
+type Install = SnapshotPoint & { readonly installed: (() => void) | undefined };
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
@@ -50,6 +53,8 @@ export class Checkpointer {
   #sequence: number;
   /** appendedBytes at the last checkpoint; negative at first: what was replayed counts too. */
   #since: number;
+  /** For each snapshot under way its index: the entries behind it are wanted next. */
+  readonly #keepers = new Set<{ readonly index: Index }>();
 
   constructor(options: CheckpointerOptions, manifest: Manifest | undefined, replayedBytes: number) {
     this.#options = options;
@@ -74,9 +79,9 @@ export class Checkpointer {
 
   /**
    * Writes image and manifest and drops `unneeded` files. With `snapshot` the entries are forgotten and the log goes on behind it;
-   * nothing may be appended but hard states until that has returned.
+   * nothing may be appended but hard states until `installed` is called, before any file goes.
    */
-  async write(input: CheckpointInput, unneeded: readonly LogFile[], snapshot?: SnapshotPoint): Promise<void> {
+  async write(input: CheckpointInput, unneeded: readonly LogFile[], snapshot?: Install): Promise<void> {
     const { directory, disk, digest, files, table } = this.#options;
     const startBytes = this.#options.appendedBytes();
     const number = this.#options.nextNumber();
@@ -97,11 +102,17 @@ export class Checkpointer {
     if (snapshot !== undefined) table.reset(snapshot.index, snapshot.term);
     else table.compactTo(this.startFor(input.appliedIndex));
     const drop = files.files.filter((file) => unneeded.includes(file) && !this.#needed(file));
-    await this.#options.flushed();
-    await writeManifest(disk, directory, this.#manifest(input, number, drop), digest);
+    try {
+      await this.#options.flushed();
+      await writeManifest(disk, directory, this.#manifest(input, number, drop), digest);
+    } catch (error) {
+      // The entries are forgotten already: nobody may try again.
+      throw snapshot === undefined ? error : new Error(`could not begin the log anew: ${errorText(error)}`);
+    }
     const old = this.#image;
     this.#image = number;
     this.#since = startBytes;
+    snapshot?.installed?.();
     if (old !== 0) await this.#removeImage(old);
     files.retire(drop);
     await files.settled();
@@ -112,11 +123,27 @@ export class Checkpointer {
     return !file.sealed || (file.kind === "segment" && file.number >= this.#replayFrom().file.number);
   }
 
+  /** See Log.keepEntriesBehind. */
+  keepBehind(index: Index): () => void {
+    const keeper = { index };
+    this.#keepers.add(keeper);
+    return () => this.#keepers.delete(keeper);
+  }
+
   /**
    * The entry behind which a checkpoint at `appliedIndex` keeps the log: at most the entries that etcd keeps for slow followers, and at
    * most so many bytes of them.
    */
   startFor(appliedIndex: number): number {
+    const { table, keptBytesMax } = this.#options;
+    const start = this.#usualStartFor(appliedIndex);
+    if (this.#keepers.size === 0 || table.bytes > keptBytesMax()) return start;
+    let kept = start;
+    for (const { index } of this.#keepers) kept = Math.min(kept, index);
+    return Math.max(table.startIndex, kept);
+  }
+
+  #usualStartFor(appliedIndex: number): number {
     const { table, catchUpEntries, catchUpBytesMax } = this.#options;
     const lowest = Math.max(table.startIndex, appliedIndex - catchUpEntries);
     const bytesMax = catchUpBytesMax();

@@ -35,12 +35,15 @@ export type DiskBudget = {
   readonly reserveBytes: number;
   /** A follower that lags further than the whole store is long is served better by a snapshot. */
   readonly catchUpBytes: number;
+  /** The same while one of them is being sent a snapshot: so much more, or a writer's few seconds would make the snapshot useless. */
+  readonly keptBytes: number;
   readonly slackBytes: number;
 };
 
 /** A rotation costs a few flushes of the directory: below this a busy small store would do little else. */
 const SEGMENT_BYTES_MIN = 8 << 20;
 const CATCH_UP_BYTES_MIN = 8 << 20;
+const KEPT_SHARE = 4;
 
 export function diskBudget(limits: LogLimits, liveBytes: number): DiskBudget {
   let segmentBytes = SEGMENT_BYTES_MIN;
@@ -49,6 +52,7 @@ export function diskBudget(limits: LogLimits, liveBytes: number): DiskBudget {
     segmentBytes: Math.min(limits.segmentBytesMax, segmentBytes),
     reserveBytes: Math.min(limits.reserveBytes, segmentBytes),
     catchUpBytes: Math.min(limits.catchUpBytesMax, Math.max(CATCH_UP_BYTES_MIN, liveBytes)),
+    keptBytes: Math.max(KEPT_SHARE * limits.catchUpBytesMax, liveBytes),
     slackBytes: Math.min(limits.reclaimSlackBytes, segmentBytes),
   };
 }

@@ -244,14 +244,23 @@ export class Log {
 
   /**
    * Replaces everything by a snapshot that ends with `point`: entries are forgotten, `input` becomes the state a restart begins
-   * from, in one step. Nothing but hard states may be appended until it has returned.
+   * from, in one step. Nothing but hard states may be appended until `installed` is called: the new state is durable then, and the old
+   * one's values can still be read until that call returns. An error with code ENOSPC left everything as it was; any other is the end.
    */
-  installSnapshot(point: SnapshotPoint, source: LogSource): Promise<void> {
+  installSnapshot(point: SnapshotPoint, source: LogSource, installed?: () => void): Promise<void> {
     return this.#jobs.run(async () => {
-      for (const file of this.#files.files) file.adopted = false;
       const unneeded = this.#dead(source.store);
-      await this.#run.checkpointer.write(source.checkpoint(), unneeded, point);
+      await this.#run.checkpointer.write(source.checkpoint(), unneeded, { ...point, installed });
+      for (const file of this.#files.files) file.adopted = false;
     });
+  }
+
+  /**
+   * Until the returned function is called, checkpoints keep the entries behind `index`, for a member that is being sent a snapshot that
+   * ends there; but not more bytes of them than sending it another one would cost.
+   */
+  keepEntriesBehind(index: Index): () => void {
+    return this.#run.checkpointer.keepBehind(index);
   }
 
   /** Until the returned function is called, no file goes away: for those who keep places of values over a turn. */
@@ -442,6 +451,7 @@ export class Log {
         appendedBytes: () => appender.appendedBytes,
         catchUpEntries: limits.catchUpEntries,
         catchUpBytesMax: () => this.#budget.catchUpBytes,
+        keptBytesMax: () => this.#budget.keptBytes,
       },
       this.#recovered.manifest,
       replayedBytes,

@@ -22,7 +22,9 @@ export class Housekeeping {
   constructor(member: Member) {
     this.#member = member;
     this.#source = {
-      store: reclaimStore(member.store),
+      get store() {
+        return reclaimStore(member.store);
+      },
       get appliedIndex() {
         return member.raft.appliedIndex as Index;
       },

@@ -1,28 +1,19 @@
 // Starts on a data directory of etcd's: turns its database and log into our own, beside the original, which stays untouched. The new
 // log is built under another name and renamed when it is whole: an import that was cut off begins anew.
-import { type ClusterId, type Index, index, type LeaseId, type MemberId, type Term } from "../base/brand.ts";
+import { type ClusterId, type Index, index, type MemberId, type Term } from "../base/brand.ts";
 import { FormatError } from "../base/format-error.ts";
-import { Alarms } from "../cluster/alarms.ts";
-import { Membership } from "../cluster/membership.ts";
-import type { BackendTables } from "../etcdfile/backend.ts";
 import { type EtcdData, EtcdDataError, readEtcdDataDir } from "../etcdfile/import.ts";
-import { Lessor } from "../lease/lessor.ts";
 import type { EntryType } from "../log/contract.ts";
 import { LOG_LIMITS } from "../log/disk-budget.ts";
 import { type Log, openLog } from "../log/log.ts";
-import type { FileNumber } from "../mvcc/contract.ts";
-import { Importer } from "../mvcc/importer.ts";
-import type { Store } from "../mvcc/store.ts";
 import { confStateToBytes } from "./conf-state.ts";
+import { importRows } from "./import-rows.ts";
 import type { World } from "./open.ts";
 import type { MemberOptions } from "./options.ts";
 import { reclaimStore } from "./reclaim-store.ts";
+import { smallTables } from "./small-tables.ts";
 import { encodeTables } from "./tables.ts";
 
-/** Rows taken between two looks at other work. */
-const ROWS_PER_SLICE = 2000;
-/** Progress is told this often. */
-const ROWS_PER_REPORT = 500_000;
 const STAGE_SUFFIX = ".import";
 
 /** Imports when the directory is etcd's and not yet ours. True when it did. Throws an EtcdDataError. */
@@ -71,8 +62,6 @@ function refuseUnsupported(data: EtcdData): void {
     );
   };
   if (data.tables.authEnabled) refuse("authentication, which is enabled in this directory,");
-  const { voters, learners } = data.confState;
-  if (voters.length + learners.length > 1) refuse("a member of a cluster of several members");
 }
 
 async function build(stage: string, data: EtcdData, options: MemberOptions, world: World): Promise<void> {
@@ -91,9 +80,22 @@ async function build(stage: string, data: EtcdData, options: MemberOptions, worl
     onSpace: () => {},
   });
   await log.start({ memberId: data.nodeId as MemberId, clusterId: data.clusterId as ClusterId });
-  const store = await importRows(log, data, world);
+  const { store, files } = await importRows(data.keys(), data.tables, {
+    log,
+    clock,
+    logger,
+    seed: world.random.below(2 ** 31),
+  });
+  log.adoptRuns(files);
   const { consistentIndex } = data.tables;
-  const tables = tablesOf(data, options, world);
+  const { lessor, membership, alarms } = await smallTables(data.tables, {
+    clusterId: data.clusterId as ClusterId,
+    localId: data.nodeId as MemberId,
+    learnersMax: options.learnersMax,
+    leaseSecondsMin: 0,
+    clock,
+  });
+  const tables = encodeTables(lessor, membership, alarms);
   await log.installSnapshot(
     { index: index(consistentIndex), term: data.term as Term },
     {
@@ -110,65 +112,6 @@ async function build(stage: string, data: EtcdData, options: MemberOptions, worl
   );
   appendTail(log, data);
   await log.close();
-}
-
-/** Values go to runs, in the order of revisions; rows to a store that knows where they stand. */
-async function importRows(log: Log, data: EtcdData, world: World): Promise<Store> {
-  const runs = log.newRuns();
-  const importer = new Importer({ seed: world.random.below(2 ** 31) });
-  const cursor = data.keys();
-  let rows = 0;
-  while (cursor.next()) {
-    const { revision, fields } = cursor;
-    const value = fields.value;
-    const place = value.length === 0 ? { file: 0 as FileNumber, offset: 0 } : runs.add(value);
-    const problem = importer.add({
-      main: revision.main,
-      sub: revision.sub,
-      tombstone: revision.tombstone,
-      key: fields.key,
-      create: fields.createRevision,
-      version: fields.version,
-      lease: fields.lease as LeaseId,
-      file: place.file,
-      offset: place.offset,
-      length: value.length,
-    });
-    if (problem !== undefined) throw new FormatError(0, problem);
-    if (runs.full) await runs.drain();
-    rows++;
-    if (rows % ROWS_PER_SLICE === 0) await world.clock.yield();
-    if (rows % ROWS_PER_REPORT === 0) world.logger.info("importing", { revisions: rows });
-  }
-  log.adoptRuns(await runs.finish());
-  const { finishedCompactRevision, scheduledCompactRevision } = data.tables;
-  return importer.finish({
-    finished: finishedCompactRevision ?? 0,
-    scheduled: scheduledCompactRevision ?? 0,
-  });
-}
-
-function tablesOf(data: EtcdData, options: MemberOptions, world: World): Uint8Array {
-  const { tables } = data;
-  const lessor = new Lessor(0);
-  const now = world.clock.now();
-  for (const { id, ttl, remainingTtl } of tables.leases)
-    lessor.restore(id as LeaseId, ttl, remainingTtl, now);
-  const alarms = new Alarms();
-  alarms.restore(tables.alarms.map(({ memberId, alarm }) => ({ memberId: memberId as MemberId, alarm })));
-  return encodeTables(lessor, membershipOf(tables, data, options), alarms);
-}
-
-function membershipOf(tables: BackendTables, data: EtcdData, options: MemberOptions): Membership {
-  const membership = new Membership(
-    data.clusterId as ClusterId,
-    data.nodeId as MemberId,
-    options.learnersMax,
-  );
-  membership.restore(tables.members, tables.removed, tables.clusterVersion);
-  membership.storageVersion = tables.storageVersion;
-  if (tables.downgrade !== undefined) membership.downgrade = tables.downgrade;
-  return membership;
 }
 
 /** What etcd's log holds behind its database: raft hands the committed ones to apply, as it would have in etcd. */

@@ -24,6 +24,7 @@ import { Compaction } from "./compaction.ts";
 import { AutoCompactor } from "./compactor.ts";
 import { Counters } from "./counters.ts";
 import type { Engine, EngineEvents, SnapshotDoor } from "./engine.ts";
+import { eventEncoder } from "./event-encoder.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { handOver, transferLeadership } from "./leadership.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
@@ -75,7 +76,8 @@ export class Member implements EngineEvents {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly log: Log;
-  readonly store: Store;
+  /** Another one after a snapshot: nobody keeps it over a turn, except to finish a read that began in it. */
+  store: Store;
   readonly hub: WatchHub;
   readonly lessor: Lessor;
   readonly membership: Membership;
@@ -340,6 +342,17 @@ export class Member implements EngineEvents {
   /** Calls back when the compactions that are under way have dropped their rows. */
   whenCompacted(callback: () => void): void {
     this.#compaction.whenDone(callback);
+  }
+
+  /** A snapshot has replaced the state (replace-state.ts): whoever works in the background goes on with the new one. */
+  replaceStore(store: Store): void {
+    this.store = store;
+    this.applyContext.store = store;
+    this.hub.replaceView(store, eventEncoder(store, this.reader));
+    this.#alarms.tell();
+    this.leaseKeeper.revoked();
+    if (store.compactionPending) this.#compaction.resume();
+    this.wakeWatchers();
   }
 
   /** Some watch stream has room again, or a watcher begins in the past. */

@@ -33,8 +33,9 @@ import { Member, type MemberParts } from "./member.ts";
 import { type Connect, LONE_NETWORK } from "./network.ts";
 import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { MemberPeerService } from "./peer-service.ts";
+import { PeerSnapshots } from "./peer-snapshots.ts";
 import { RaftEngine } from "./raft-engine.ts";
-import { NO_SNAPSHOTS, newReceiver } from "./receiver.ts";
+import { newReceiver } from "./receiver.ts";
 import { restoreTables } from "./tables.ts";
 import { checkVersion } from "./version-monitor.ts";
 
@@ -109,8 +110,10 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   space.changed = (full) => member.spaceChanged(full);
   const engine = newEngine(member, state, options, world);
   if (fresh && initial.kind === "new") bootstrap(engine, initial.members);
-  const network = world.connect?.(newReceiver(member, engine), new MemberPeerService(member)) ?? LONE_NETWORK;
-  member.start(engine, network, NO_SNAPSHOTS, initial.members);
+  const snapshots = newSnapshots(member, engine, directory, world);
+  const receiver = newReceiver(member, engine, snapshots);
+  const network = world.connect?.(receiver, new MemberPeerService(member)) ?? LONE_NETWORK;
+  member.start(engine, network, snapshots, initial.members);
   return member;
 }
 
@@ -221,6 +224,29 @@ function newEngine(member: Member, state: RecoveredState, options: MemberOptions
     },
     member,
   );
+}
+
+function newSnapshots(
+  member: Member,
+  engine: RaftEngine,
+  directory: string,
+  { disk, random }: World,
+): PeerSnapshots {
+  return new PeerSnapshots({
+    member,
+    disk,
+    directory,
+    seed: () => random.below(2 ** 31),
+    raft: {
+      step(message) {
+        if (member.membership.isRemoved(message.from)) return "removed";
+        engine.receive(message);
+        return undefined;
+      },
+      pendingSnapshotIndex: () => engine.pendingSnapshotIndex,
+      reportSnapshot: (id, failed) => engine.reportSnapshot(id, failed),
+    },
+  });
 }
 
 function initialCluster(options: MemberOptions, digest: Digest): InitialCluster {

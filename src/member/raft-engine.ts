@@ -276,6 +276,11 @@ export class RaftEngine implements Engine {
     return this.#node.status();
   }
 
+  /** See RawNode. */
+  get pendingSnapshotIndex(): number {
+    return this.#node.pendingSnapshotIndex;
+  }
+
   /** raft's status as JSON, in etcd's form. */
   statusJson(): string {
     return describeStatus(this.#node.status());
@@ -413,10 +418,11 @@ export class RaftEngine implements Engine {
     const { index, term, confState } = snapshot.metadata;
     assert(this.#door !== undefined, "snapshots come to a started member");
     this.#door.install(snapshot, () => {
-      if (this.#stopped) return;
+      // Also in a member that is ending: its last checkpoint is of the state that is there now.
       this.#appliedIndex = index;
       this.#appliedTerm = term;
       this.#confState = confState;
+      if (this.#stopped) return;
       this.#events.restored();
       done();
       this.#reads.applied(index);

@@ -1,21 +1,12 @@
 // What the network may tell a member: raft's messages, snapshots, and what it could not deliver. Checked here as far as the membership
 // can tell; everything else is raft's.
 import { type Message, MessageType } from "../raft/message.ts";
-import type { SnapshotDoor } from "./engine.ts";
 import type { Member } from "./member.ts";
+import type { PeerSnapshots } from "./peer-snapshots.ts";
 import type { RaftEngine } from "./raft-engine.ts";
 import type { TransportReceiver } from "./transport.ts";
 
-/** A member that neither gives nor takes snapshots: who is too far behind stays behind. */
-export const NO_SNAPSHOTS: SnapshotDoor = {
-  current: () => "temporarilyUnavailable",
-  send() {},
-  install() {
-    throw new Error("a member that takes no snapshots was given one");
-  },
-};
-
-export function newReceiver(member: Member, engine: RaftEngine): TransportReceiver {
+export function newReceiver(member: Member, engine: RaftEngine, snapshots: PeerSnapshots): TransportReceiver {
   const { membership } = member;
   return {
     clusterId: membership.clusterId,
@@ -28,7 +19,7 @@ export function newReceiver(member: Member, engine: RaftEngine): TransportReceiv
       if (message.type !== MessageType.MsgSnap) engine.receive(message);
       return undefined;
     },
-    receiveSnapshot: () => Promise.reject(new Error("this member takes no snapshots")),
+    receiveSnapshot: (message, body) => snapshots.receive(message, body),
     reportUnreachable: (id) => engine.reportUnreachable(id),
     reportSnapshot: (id, failed) => engine.reportSnapshot(id, failed),
   };

@@ -167,9 +167,23 @@ export class Store implements ReadView {
 
   /** Calls back for each key alive with a lease, in key order: how the lessor finds its attachments again after a start. */
   forEachLeased(callback: (key: Uint8Array, lease: LeaseId) => void): void {
+    this.forSomeLeased(callback, undefined, Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * The same in bites of so many leaves of the key tree (a few dozen keys each), for a store that nobody writes to in between. Returns
+   * what to pass as `from` to go on, or undefined at the end.
+   */
+  forSomeLeased(
+    callback: (key: Uint8Array, lease: LeaseId) => void,
+    from: number | undefined,
+    leavesMax: number,
+  ): number | undefined {
     const { arena, leases, rows, tree } = this.#tables;
-    tree.seekFirst();
-    for (let leaf = tree.leaf; leaf !== NO_LEAF; leaf = tree.nextLeaf(leaf)) {
+    if (from === undefined) tree.seekFirst();
+    let left = leavesMax;
+    for (let leaf = from ?? tree.leaf; leaf !== NO_LEAF; leaf = tree.nextLeaf(leaf)) {
+      if (left-- <= 0) return leaf;
       const words = tree.leafWords(leaf);
       const start = tree.leafStart(leaf);
       for (let i = 0; i < tree.leafCount(leaf); i++) {
@@ -179,6 +193,7 @@ export class Store implements ReadView {
         if (lease !== 0) callback(arena.bytesOf(id), leases.ids[lease]!);
       }
     }
+    return undefined;
   }
 
   /** Revisions held, tombstones included. */

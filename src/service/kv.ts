@@ -10,6 +10,7 @@ import { type EtcdError, errors, isEtcdError } from "../base/errors.ts";
 import { describeRange, describeTxn } from "../member/describe-request.ts";
 import type { Member, ReadWaiter, Waiter } from "../member/member.ts";
 import { RequestField } from "../member/request.ts";
+import type { Store } from "../mvcc/store.ts";
 import { DecodeError, requestDecodeError } from "../wire/decode-error.ts";
 import {
   type CompactionResponse,
@@ -45,8 +46,7 @@ export class KvService {
   constructor(member: Member, headers: Headers) {
     this.#member = member;
     this.#headers = headers;
-    const stretches = new Stretches(member.store, member.reader, member.clock);
-    this.#ranges = { member, headers, stretches };
+    this.#ranges = new MemberRanges(member, headers);
   }
 
   methods(): [string, UnaryMethod][] {
@@ -176,6 +176,30 @@ export class KvService {
   /** etcd's quota gate: refuses, and lets the alarm be raised, before anything enters the log. */
   #quota(cost: number): EtcdError | undefined {
     return this.#member.admits(cost) ? undefined : errors.noSpace;
+  }
+}
+
+/** What all ranges share. Stretches are those of one store: a snapshot that replaces it begins them anew. */
+class MemberRanges implements Ranges {
+  readonly member: Member;
+  readonly headers: Headers;
+  #store: Store;
+  #stretches: Stretches;
+
+  constructor(member: Member, headers: Headers) {
+    this.member = member;
+    this.headers = headers;
+    this.#store = member.store;
+    this.#stretches = new Stretches(member.store, member.reader, member.clock);
+  }
+
+  get stretches(): Stretches {
+    const { store, reader, clock } = this.member;
+    if (store !== this.#store) {
+      this.#store = store;
+      this.#stretches = new Stretches(store, reader, clock);
+    }
+    return this.#stretches;
   }
 }
 

@@ -10,6 +10,7 @@ import type { Member } from "../member/member.ts";
 import type { RangeCursor, Slot, SlotList } from "../mvcc/contract.ts";
 import { KeyValueForm, keyValueSize, writeKeyValue } from "../mvcc/key-value.ts";
 import { newSlotList } from "../mvcc/slot-list.ts";
+import type { Store } from "../mvcc/store.ts";
 import { sizeDelimited, writeVarint32 } from "../wire/writer.ts";
 import type { MessageSource } from "./call.ts";
 import type { Headers } from "./headers.ts";
@@ -39,7 +40,7 @@ export function streamRange(reply: Reply): void {
   const revision = store.currentRevision;
   // Cheap while `at` is the current revision; an old one is counted on the way.
   const counted = at === revision ? store.count(key, end, at) : undefined;
-  const measure = new Measure(member, store.cursor(key, end, at), shape, counted);
+  const measure = new Measure(member, store, store.cursor(key, end, at), shape, counted);
   const step = (): void => {
     if (call.done) {
       member.rangeTimer.streamedFor(measure.busyMillis);
@@ -51,16 +52,7 @@ export function streamRange(reply: Reply): void {
       return;
     }
     call.sendFrom(
-      new ListSource(
-        member,
-        reply.headers,
-        stretches,
-        store.cursor(key, end, at),
-        shape,
-        measure,
-        revision,
-        pin,
-      ),
+      new ListSource(reply, store, stretches, store.cursor(key, end, at), shape, measure, revision, pin),
     );
     call.end();
   };
@@ -73,6 +65,7 @@ type Shape = { readonly form: KeyValueForm; readonly limit: number };
 /** The first walk: rows, bytes, count. */
 class Measure {
   readonly #member: Member;
+  readonly #store: Store;
   readonly #cursor: RangeCursor;
   readonly #shape: Shape;
   readonly #counted: number | undefined;
@@ -81,8 +74,9 @@ class Measure {
   rowBytes = 0;
   busyMillis = 0;
 
-  constructor(member: Member, cursor: RangeCursor, shape: Shape, counted: number | undefined) {
+  constructor(member: Member, store: Store, cursor: RangeCursor, shape: Shape, counted: number | undefined) {
     this.#member = member;
+    this.#store = store;
     this.#cursor = cursor;
     this.#shape = shape;
     this.#counted = counted;
@@ -107,7 +101,7 @@ class Measure {
 
   #step(): boolean {
     const { form, limit } = this.#shape;
-    const { store } = this.#member;
+    const store = this.#store;
     scratch.length = 0;
     const found = this.#cursor.next(scratch, ROWS_PER_BITE);
     this.#walked += found;
@@ -123,6 +117,8 @@ class ListSource implements MessageSource {
   readonly #member: Member;
   readonly #headers: Headers;
   readonly #stretches: Stretches;
+  /** The one that the cursor walks, also when a snapshot has given the member another. */
+  readonly #store: Store;
   readonly #cursor: RangeCursor;
   readonly #shape: Shape;
   readonly #measured: Measure;
@@ -137,8 +133,8 @@ class ListSource implements MessageSource {
   #busyMillis: number;
 
   constructor(
-    member: Member,
-    headers: Headers,
+    { member, headers }: Reply,
+    store: Store,
     stretches: Stretches,
     cursor: RangeCursor,
     shape: Shape,
@@ -149,6 +145,7 @@ class ListSource implements MessageSource {
     this.#member = member;
     this.#headers = headers;
     this.#stretches = stretches;
+    this.#store = store;
     this.#cursor = cursor;
     this.#shape = shape;
     this.#measured = measured;
@@ -231,7 +228,8 @@ class ListSource implements MessageSource {
   }
 
   #encode(found: number, form: KeyValueForm): Uint8Array {
-    const { store, reader } = this.#member;
+    const store = this.#store;
+    const { reader } = this.#member;
     let size = 0;
     for (let i = 0; i < found; i++) {
       sizes[i] = keyValueSize(store, scratch.slots[i] as Slot, form);

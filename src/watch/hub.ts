@@ -63,8 +63,8 @@ export const REVISIONS_PER_BITE = 1000;
 const BITE_BYTES_MAX = 1 << 20;
 
 export class WatchHub {
-  readonly #view: ReadView;
-  readonly #encode: EventEncoder;
+  #view: ReadView;
+  #encode: EventEncoder;
   readonly #synced = new WatcherGroups<Watcher>();
   readonly #unsynced = new Set<Watcher>();
   #pending = new Map<Group<Watcher>, Pending>();
@@ -156,10 +156,17 @@ export class WatchHub {
     return true;
   }
 
-  /** After the store was replaced by a snapshot: every watcher reads on from where it was. */
-  unsyncAll(): void {
-    this.#pending.clear();
-    for (const watcher of this.#everySynced()) this.#fallBehind(watcher, watcher.minRevision);
+  /**
+   * A snapshot has replaced the store: every watcher reads on in the new one, from the first revision that it has not seen. Those whose
+   * revisions were compacted meanwhile learn it when they catch up.
+   */
+  replaceView(view: ReadView, encode: EventEncoder): void {
+    assert(this.#pending.size === 0, "nothing is queued while the store is replaced");
+    const next = this.#view.currentRevision + 1;
+    this.#view = view;
+    this.#encode = encode;
+    // A synced watcher has seen all there was, also when none of it was for it.
+    for (const watcher of this.#everySynced()) this.#fallBehind(watcher, Math.max(watcher.minRevision, next));
   }
 
   describe(): string {
