@@ -98,6 +98,8 @@ export class RaftEngine implements Engine {
     this.#appliedIndex = options.applied;
     this.#confState = options.confState;
     const { storage, hardState, confState, clock } = options;
+    const term = storage.term(options.applied);
+    if (typeof term === "number") this.#appliedTerm = term;
     this.#log = new LogThread({
       writer: options.writer,
       clock,
