@@ -43,16 +43,21 @@ export type DiskBudget = {
 /** A rotation costs a few flushes of the directory: below this a busy small store would do little else. */
 const SEGMENT_BYTES_MIN = 8 << 20;
 const CATCH_UP_BYTES_MIN = 8 << 20;
-const KEPT_SHARE = 4;
+const KEPT_SHARE_MIN = 4;
+const KEPT_SHARE_MAX = 16;
 
 export function diskBudget(limits: LogLimits, liveBytes: number): DiskBudget {
   let segmentBytes = SEGMENT_BYTES_MIN;
   while (segmentBytes * 2 <= liveBytes / 2) segmentBytes *= 2;
+  const catchUpBytes = Math.min(limits.catchUpBytesMax, Math.max(CATCH_UP_BYTES_MIN, liveBytes));
   return {
     segmentBytes: Math.min(limits.segmentBytesMax, segmentBytes),
     reserveBytes: Math.min(limits.reserveBytes, segmentBytes),
-    catchUpBytes: Math.min(limits.catchUpBytesMax, Math.max(CATCH_UP_BYTES_MIN, liveBytes)),
-    keptBytes: Math.max(KEPT_SHARE * limits.catchUpBytesMax, liveBytes),
+    catchUpBytes,
+    keptBytes: Math.min(
+      KEPT_SHARE_MAX * limits.catchUpBytesMax,
+      Math.max(KEPT_SHARE_MIN * catchUpBytes, liveBytes),
+    ),
     slackBytes: Math.min(limits.reclaimSlackBytes, segmentBytes),
   };
 }

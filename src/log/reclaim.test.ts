@@ -133,7 +133,7 @@ test("what the log holds besides live values grows with them, and never beyond t
   let before = small;
   for (let live = 1 << 20; live <= 16 * 2 ** 30; live *= 2) {
     const budget = diskBudget(LOG_LIMITS, live);
-    for (const key of ["segmentBytes", "reserveBytes", "catchUpBytes", "slackBytes"] as const)
+    for (const key of ["segmentBytes", "reserveBytes", "catchUpBytes", "keptBytes", "slackBytes"] as const)
       assert.ok(budget[key] >= before[key], key);
     before = budget;
   }
@@ -141,6 +141,7 @@ test("what the log holds besides live values grows with them, and never beyond t
     segmentBytes: LOG_LIMITS.segmentBytesMax,
     reserveBytes: LOG_LIMITS.reserveBytes,
     catchUpBytes: LOG_LIMITS.catchUpBytesMax,
+    keptBytes: 16 * LOG_LIMITS.catchUpBytesMax,
     slackBytes: LOG_LIMITS.reclaimSlackBytes,
   });
 });
