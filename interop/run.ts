@@ -13,6 +13,7 @@ import { garbageCases } from "./cases/garbage.ts";
 import { importCases } from "./cases/import.ts";
 import { memoryCases } from "./cases/memory.ts";
 import { metricsCases } from "./cases/metrics.ts";
+import { peerCases } from "./cases/peer.ts";
 import { snapshotCases } from "./cases/snapshot.ts";
 import type { Case, Settings } from "./lib/case.ts";
 import { removeRunDirs } from "./lib/paths.ts";
@@ -32,6 +33,7 @@ const all: readonly Case[] = [
   ...crashCases,
   ...corruptionCases,
   ...memoryCases,
+  ...peerCases,
   ...apiserverCases,
 ];
 
