@@ -116,7 +116,7 @@ export class RaftMember implements TransportReceiver, PeerService {
       electionTick: 10,
       heartbeatTick: 1,
       storage: this.#storage,
-      logger: { debug: quiet, info: say, warning: say, error: say },
+      logger: { debug: quiet, info: say, warn: say, error: say, debugEnabled: false },
       random: (bound) => Math.floor(Math.random() * bound),
       maxSizePerMsg: 1024 * 1024,
       maxInflightMsgs: 512,
