@@ -1,5 +1,6 @@
-// `npm run sim`: simulates histories of a member under faults, one per seed, and closes with `N passed, N failed`. A failure prints the
-// command that replays it. Options: --seed S (one history, or the first of several), --seeds N, --minutes M (until the time is over).
+// `npm run sim`: simulates histories of a member and of clusters under faults, one per seed, and closes with `N passed, N failed`. A failure
+// prints the command that replays it. Options: --seed S (one history, or the first of several), --seeds N, --minutes M (until the time is
+// over), --members N (always so many; otherwise one, three or five, by turns).
 import { availableParallelism } from "node:os";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { nodeDigest } from "../src/node/digest.ts";
@@ -7,6 +8,7 @@ import { simulate } from "../src/sim/simulation.ts";
 
 type Report = {
   readonly seed: number;
+  readonly members: number;
   readonly violations: readonly string[];
   readonly faults: ReadonlyMap<string, number>;
   readonly calls: number;
@@ -17,9 +19,12 @@ type Report = {
 
 const SEEDS = 200;
 
-async function simulateSeed(seed: number): Promise<Report> {
+/** Half of the histories are one member's, the most of the others three members'. */
+const MEMBERS_BY_TURNS = [1, 3, 1, 5, 1, 3, 1, 3] as const;
+
+async function simulateSeed(seed: number, members: number): Promise<Report> {
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  return { seed, ...(await simulate({ seed, digest: nodeDigest(), turn })) };
+  return { seed, members, ...(await simulate({ seed, members, digest: nodeDigest(), turn })) };
 }
 
 /** A worker is sent seeds one by one and reports each. */
@@ -29,8 +34,8 @@ function work(): void {
   process.on("unhandledRejection", (error) =>
     stray.push(error instanceof Error ? String(error.stack) : String(error)),
   );
-  port.on("message", (seed: number) => {
-    void simulateSeed(seed).then((report) => {
+  port.on("message", ({ seed, members }: { readonly seed: number; readonly members: number }) => {
+    void simulateSeed(seed, members).then((report) => {
       const violations = [...report.violations, ...stray.splice(0).map((text) => `nobody caught ${text}`)];
       port.postMessage({ ...report, violations });
     });
@@ -54,13 +59,15 @@ function main(): void {
   const count = one
     ? 1
     : (numberOption("seeds") ?? (minutes === undefined ? SEEDS : Number.POSITIVE_INFINITY));
+  const members = numberOption("members");
   const deadline = minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + minutes * 60_000;
   const tally = new Tally();
   let next = 0;
   let busy = 0;
   const feed = (worker: Worker): void => {
     if (next < count && Date.now() < deadline) {
-      worker.postMessage(first + next++);
+      const byTurns = one ? 1 : MEMBERS_BY_TURNS[next % MEMBERS_BY_TURNS.length]!;
+      worker.postMessage({ seed: first + next++, members: members ?? byTurns });
       return;
     }
     void worker.terminate();
@@ -99,7 +106,8 @@ class Tally {
       return;
     }
     this.#failed++;
-    console.log(`FAILED: npm run sim -- --seed ${report.seed}`);
+    const cluster = report.members === 1 ? "" : `--members ${report.members} `;
+    console.log(`FAILED: npm run sim -- ${cluster}--seed ${report.seed}`);
     for (const violation of report.violations.slice(0, verbose ? 20 : 3))
       console.log(`  ${violation.slice(0, 2000)}`);
   }

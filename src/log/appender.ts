@@ -118,6 +118,10 @@ export class Appender implements LogWriter {
     return this.#flushing;
   }
 
+  get failed(): boolean {
+    return this.#failed;
+  }
+
   get prefersSync(): boolean {
     // Beyond the allocation a write may find no room, and giving the reserve back takes the asynchronous way.
     return (

@@ -38,6 +38,8 @@ export interface LogWriter {
   /** Writes and flushes what is staged; one such flush at a time. `done` runs when the bytes are safe. */
   flush(done: () => void): void;
   readonly flushing: boolean;
+  /** A flush has failed, and whoever ends the process was told: nothing is written any more. */
+  readonly failed: boolean;
   /** Bytes of records appended since the start. */
   readonly appendedBytes: number;
   /** How long the writes of the newest flush took, without the waiting for the device. */

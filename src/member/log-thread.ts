@@ -73,7 +73,7 @@ export class LogThread {
 
   /** Begins a flush when one is due and none is under way. `inline`: whatever the disk is like, on this thread. */
   flush(inline: boolean): void {
-    if (!this.#mustSync || this.#since !== undefined || this.#blocked) return;
+    if (!this.#mustSync || this.#since !== undefined || this.#blocked || this.#stopped) return;
     this.#begin(inline || this.#options.writer.prefersSync);
   }
 
@@ -95,7 +95,14 @@ export class LogThread {
     this.#mustSync = false;
     const started = clock.now();
     if (inline) {
-      writer.flushSync();
+      try {
+        writer.flushSync();
+      } catch (error) {
+        // The log has told whoever ends the process; until it does, nothing is acknowledged any more.
+        if (!writer.failed) throw error;
+        this.#stopped = true;
+        return;
+      }
       this.#options.onFlushed(clock.now() - started, writer.writtenMillis);
       this.#options.deliver(responses);
       return;

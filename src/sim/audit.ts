@@ -60,6 +60,9 @@ async function readChanges(
   if (opened === undefined) return undefined;
   const { call, requests } = opened;
   let seen = 0;
+  void call.ended.then(() => {
+    dead = true;
+  });
   call.onMessage = (message) => {
     for (const event of decodeWatchResponse(message).events) {
       seen = event.kv!.modRevision;

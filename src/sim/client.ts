@@ -33,6 +33,7 @@ import {
 } from "../wire/generated/etcdserverpb.ts";
 import { type SimContext, sleep } from "./context.ts";
 import type { Call, Outcome, Record } from "./history.ts";
+import type { Machine } from "./machine.ts";
 
 /** How long a client waits before it looks whether the machine is up again. */
 const DOWN_MILLIS = 50;
@@ -112,28 +113,35 @@ export class SimClient {
     });
   }
 
-  /** The hash of a revision, held against every earlier answer about it. */
-  async hashKv(revision: number): Promise<void> {
+  /** The hash of a revision, held against every earlier answer about it, also of other members. False = there was none. */
+  async hashKv(revision: number, machine?: Machine): Promise<boolean> {
     const outcome = await this.call(
       "Maintenance/HashKV",
       encodeHashKVRequest({ revision }),
       decodeHashKVResponse,
+      machine,
     );
-    if (outcome.kind !== "ok") return;
+    if (outcome.kind !== "ok") return false;
     const { compactRevision, hashRevision, hash } = outcome.response;
     this.#sim.history.hashed(compactRevision, hashRevision, hash);
+    return true;
   }
 
   async defragment(): Promise<void> {
     await this.call("Maintenance/Defragment", encodeDefragmentRequest({}), () => undefined);
   }
 
-  /** Any unary call, once the machine is up. */
-  async call<T>(method: string, message: Uint8Array, decode: (bytes: Uint8Array) => T): Promise<Outcome<T>> {
-    while (!this.#sim.machine.up) await sleep(this.#sim, DOWN_MILLIS);
+  /** Any unary call, once a machine is up; `at`: to this one, if it is. */
+  async call<T>(
+    method: string,
+    message: Uint8Array,
+    decode: (bytes: Uint8Array) => T,
+    at?: Machine,
+  ): Promise<Outcome<T>> {
+    const machine = at?.up ? at : await this.#reach();
     return new Promise((resolve) => {
       const call = must(
-        this.#sim.machine.call(`/etcdserverpb.${method}`, message, () => resolve(LOST)),
+        machine.call(`/etcdserverpb.${method}`, message, () => resolve(LOST)),
         "the machine is up",
       );
       void call.ended.then(() => {
@@ -141,6 +149,14 @@ export class SimClient {
         else resolve({ kind: "ok", response: decode(call.messages[0]!) });
       });
     });
+  }
+
+  async #reach(): Promise<Machine> {
+    for (;;) {
+      const machine = this.#sim.serving();
+      if (machine !== undefined) return machine;
+      await sleep(this.#sim, DOWN_MILLIS);
+    }
   }
 
   #begin<T extends Call>(call: T): T & { began: number; ended: number; beganAt: number } {
@@ -153,8 +169,8 @@ export class SimClient {
     message: Uint8Array,
     decode: (bytes: Uint8Array) => T,
   ): Promise<Outcome<T>> {
-    const { history, clock, machine } = this.#sim;
-    while (!machine.up) await sleep(this.#sim, DOWN_MILLIS);
+    const { history, clock } = this.#sim;
+    await this.#reach();
     record.began = history.tick();
     record.beganAt = clock.now();
     history.records.push(record as Record);

@@ -30,11 +30,29 @@ test("a killed process' timers, turns and slices never happen", async () => {
   assert.equal(happened, 0);
 });
 
-test("who was busy makes others late, never early", () => {
+test("a busy process hears late what was due, and holds nobody else up", () => {
   const clock = new SimClock();
-  const seen: number[] = [];
-  clock.after(millis(1), () => clock.spend(50));
-  clock.after(millis(10), () => seen.push(clock.now()));
+  const process = clock.attach();
+  const seen: string[] = [];
+  process.after(millis(1), () => {
+    process.spend(50);
+    seen.push(`busy until ${process.now()}`);
+  });
+  process.after(millis(10), () => seen.push(`late at ${clock.now()}`));
+  process.after(millis(20), () => seen.push("never")).cancel();
+  clock.after(millis(10), () => seen.push(`in time at ${clock.now()}`));
   while (clock.step());
-  assert.deepEqual(seen, [51]);
+  assert.deepEqual(seen, ["busy until 51", "in time at 10", "late at 51"]);
+});
+
+test("a stopped process does nothing until it goes on, and then all that was due", () => {
+  const clock = new SimClock();
+  const process = clock.attach();
+  const seen: number[] = [];
+  process.after(millis(5), () => seen.push(clock.now()));
+  process.after(millis(6), () => seen.push(clock.now()));
+  process.pause();
+  clock.after(millis(30), () => process.goOn());
+  while (clock.step());
+  assert.deepEqual(seen, [30, 30]);
 });

@@ -6,17 +6,26 @@ import { Heap } from "../base/heap.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 
 type Event = {
-  readonly at: number;
+  at: number;
   /** Events of one time happen in the order in which they were asked for. */
   readonly order: number;
   readonly life: Life | undefined;
   callback: (() => void) | undefined;
 };
 
-type Life = { alive: boolean };
+/** `held`: what was due while the process is stopped. Until `busyUntil` its thread does something, and hears nothing. */
+type Life = { alive: boolean; held: Event[] | undefined; busyUntil: number };
 
 /** The clock as one process sees it. */
-export type ProcessClock = Clock & { kill(): void };
+export type ProcessClock = Clock & {
+  kill(): void;
+  /** The process is busy for so long: for itself time has gone on already, and what is due meanwhile is late. */
+  spend(millis: number): void;
+  /** SIGSTOP: nothing happens in this process, however late it gets. */
+  pause(): void;
+  /** SIGCONT: everything that was due happens now. */
+  goOn(): void;
+};
 
 /** 2026-01-01 in UTC: what the wall shows when a simulation begins. */
 const WALL_START_MILLIS = 1_767_225_600_000;
@@ -48,23 +57,30 @@ export class SimClock implements Clock {
     return new Promise((resolve) => this.endOfTurn(resolve));
   }
 
-  /** Whoever calls it was busy so long: what was due meanwhile is late. */
-  spend(millis: number): void {
-    this.#now += millis;
-  }
-
   attach(): ProcessClock {
-    const life: Life = { alive: true };
+    const life: Life = { alive: true, held: undefined, busyUntil: 0 };
+    const now = (): Millis => Math.max(this.#now, life.busyUntil) as Millis;
     const push = (delay: number, callback: () => void): Timer =>
-      this.#push(this.#now + Math.max(0, delay), life, callback);
+      this.#push(now() + Math.max(0, delay), life, callback);
     return {
-      now: () => this.now(),
-      wall: () => this.wall(),
+      now,
+      wall: () => Math.floor(this.wall() + now() - this.#now) as Millis,
+      spend: (millis) => {
+        life.busyUntil = now() + millis;
+      },
       after: push,
       endOfTurn: (callback) => void push(0, callback),
       yield: () => new Promise((resolve) => push(0, resolve)),
       kill: () => {
         life.alive = false;
+      },
+      pause: () => {
+        life.held ??= [];
+      },
+      goOn: () => {
+        const held = life.held ?? [];
+        life.held = undefined;
+        for (const event of held) this.#events.push(event);
       },
     };
   }
@@ -76,6 +92,15 @@ export class SimClock implements Clock {
       if (event === undefined) return false;
       const { callback, life } = event;
       if (callback === undefined || life?.alive === false) continue;
+      if (life?.held !== undefined) {
+        life.held.push(event);
+        continue;
+      }
+      if (life !== undefined && event.at < life.busyUntil) {
+        event.at = life.busyUntil;
+        this.#events.push(event);
+        continue;
+      }
       this.#now = Math.max(this.#now, event.at);
       callback();
       return true;

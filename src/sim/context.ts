@@ -3,6 +3,7 @@ import type { Millis } from "../base/brand.ts";
 import type { SimClock } from "./clock.ts";
 import type { History } from "./history.ts";
 import type { Machine } from "./machine.ts";
+import type { SimNetwork } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { WatchRecord } from "./watch-client.ts";
 
@@ -17,14 +18,21 @@ export type LeaseRecord = {
 
 export type SimContext = {
   readonly clock: SimClock;
+  /** Of a cluster: the one that a fault is aimed at. */
   readonly machine: Machine;
+  /** All members. */
+  readonly machines: readonly Machine[];
+  /** Absent when the member is alone. */
+  readonly network: SimNetwork | undefined;
+  /** A machine that serves now, one of several by chance; undefined = none does. */
+  serving(): Machine | undefined;
   readonly history: History;
   readonly watches: WatchRecord[];
   readonly leases: Map<bigint, LeaseRecord>;
   /** How often each fault happened. */
   readonly faults: Map<string, number>;
-  /** While above zero the supervisor leaves a machine off. */
-  held: number;
+  /** Machines that the supervisor leaves off. */
+  readonly held: Set<Machine>;
   /** Another machine of the same make, with an empty disk. */
   newMachine(): Machine;
   /** False when workloads and faults come to their end. */
@@ -43,6 +51,21 @@ export type FaultKind = {
   /** Does it once; resolves when it is over. The machine may be off afterwards: the supervisor starts it again. */
   inject(sim: SimContext, random: SeededRandom): Promise<void>;
 };
+
+/** The same simulation with faults aimed at this machine. */
+export function aimedAt(sim: SimContext, machine: Machine): SimContext {
+  return Object.create(sim, { machine: { value: machine } }) as SimContext;
+}
+
+/** The machine whose member leads, as far as it knows. */
+export function leading(sim: SimContext): Machine | undefined {
+  let found: Machine | undefined;
+  for (const machine of sim.machines) {
+    if (!machine.up || !machine.member.raft.isLeader) continue;
+    if (found === undefined || machine.member.raft.term > found.member.raft.term) found = machine;
+  }
+  return found;
+}
 
 export function sleep(sim: SimContext, millis: number): Promise<void> {
   return new Promise((resolve) => sim.clock.after(millis as Millis, resolve));

@@ -2,7 +2,8 @@
 // starts, is stopped, killed, or loses power at any disk operation; whoever is waiting for an answer then is told that it is lost.
 // It judges nothing: what may be true after a fault is the checkers'.
 import { assert } from "../base/assert.ts";
-import { type Millis, millis } from "../base/brand.ts";
+import { type MemberId, type Millis, millis } from "../base/brand.ts";
+import { computeMemberId } from "../cluster/ids.ts";
 import { LOG_LIMITS, type LogLimits } from "../log/disk-budget.ts";
 import type { Member } from "../member/member.ts";
 import { openMember, type World } from "../member/open.ts";
@@ -14,6 +15,7 @@ import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
 import type { ProcessClock, SimClock } from "./clock.ts";
 import { type Fault, type OperationKind, SimDisk } from "./disk.ts";
+import type { SimNetwork } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import { RecordedCall, type RecordedCallOptions } from "./recorded-call.ts";
 
@@ -68,9 +70,16 @@ export type MachineOptions = {
   readonly digest: Digest;
   readonly member: MemberOptions;
   readonly logger?: Logger;
+  /** Absent: the member is alone. */
+  readonly network?: SimNetwork;
 };
 
-type Process = { readonly clock: ProcessClock; alive: boolean; readonly ended: Set<() => void> };
+type Process = {
+  readonly clock: ProcessClock;
+  alive: boolean;
+  network: ReturnType<SimNetwork["attach"]> | undefined;
+  readonly ended: Set<() => void>;
+};
 type Running = { readonly member: Member; readonly methods: MethodTable };
 
 export class Machine {
@@ -80,6 +89,7 @@ export class Machine {
   memberOptions: MemberOptions;
   #process: Process | undefined;
   #running: Running | undefined;
+  #paused = false;
   /** What the next operations of the disk meet. */
   fault: ((kind: OperationKind, path: string) => Fault) | undefined;
   /** How long a flush, and any other operation, takes. */
@@ -89,6 +99,8 @@ export class Machine {
   fatal: Error | undefined;
   /** How many processes ended themselves. */
   fatals = 0;
+  /** How many processes have ended, however. */
+  deaths = 0;
 
   constructor(options: MachineOptions) {
     this.#options = options;
@@ -97,13 +109,21 @@ export class Machine {
       random: options.random,
       clock: options.clock,
       delay: (kind) => this.#delay(kind),
-      busy: (kind) => options.clock.spend(this.#delay(kind)),
+      busy: (kind) => this.#process?.clock.spend(this.#delay(kind)),
     });
     this.disk.fault = (kind, path) => this.#meet(kind, path);
   }
 
   get clock(): SimClock {
     return this.#options.clock;
+  }
+
+  /** The member's id, as its options make it. */
+  get id(): MemberId {
+    const { initialCluster, peerUrls, clusterToken } = this.#options.member;
+    return (
+      initialCluster?.localId ?? computeMemberId(peerUrls, clusterToken, undefined, this.#options.digest.sha1)
+    );
   }
 
   /** A process runs; it may still be starting. */
@@ -113,7 +133,22 @@ export class Machine {
 
   /** The member serves. */
   get up(): boolean {
-    return this.#running !== undefined;
+    return this.#running !== undefined && !this.#paused;
+  }
+
+  /** SIGSTOP: neither does the process anything, nor hears it anything, until it goes on. */
+  pause(): void {
+    if (this.#running === undefined) return;
+    this.#paused = true;
+    this.#process?.clock.pause();
+    this.#process?.network?.pause();
+  }
+
+  goOn(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#process?.clock.goOn();
+    this.#process?.network?.goOn();
   }
 
   get member(): Member {
@@ -126,7 +161,8 @@ export class Machine {
     assert(this.#process === undefined, "one process at a time");
     this.fatal = undefined;
     this.disk.restart();
-    const life: Process = { clock: this.#options.clock.attach(), alive: true, ended: new Set() };
+    const clock = this.#options.clock.attach();
+    const life: Process = { clock, alive: true, network: undefined, ended: new Set() };
     this.#process = life;
     try {
       const member = await openMember(this.memberOptions, this.#world(life));
@@ -146,7 +182,11 @@ export class Machine {
     assert(life !== undefined && this.#running !== undefined, "there is something to stop");
     const { member } = this.#running;
     this.#running = undefined;
-    await member.close();
+    try {
+      await member.close();
+    } catch (error) {
+      if (life.alive) throw error;
+    }
     if (!life.alive) return false;
     this.kill();
     return true;
@@ -192,11 +232,6 @@ export class Machine {
     return { call, requests: method.open(call) };
   }
 
-  /** An exception of the process' own code: expected from a dead one, and from one whose disk has just failed it. */
-  excuses(): boolean {
-    return this.#process === undefined;
-  }
-
   #newCall(options: RecordedCallOptions, lost: () => void): RecordedCall {
     const call = new RecordedCall(options);
     const life = this.#process!;
@@ -218,6 +253,7 @@ export class Machine {
       random: this.#options.random.fork(),
       logger: this.#options.logger ?? silentLogger,
       logLimits: SIM_LOG_LIMITS,
+      ...this.#connected(life),
       lockDatabase: async () => ({ unlock: async () => {} }),
       onFatal: (error) => {
         if (!life.alive) return;
@@ -229,13 +265,27 @@ export class Machine {
     };
   }
 
+  #connected(life: Process): Pick<World, "connect"> {
+    const { network } = this.#options;
+    if (network === undefined) return {};
+    return {
+      connect: (receiver) => {
+        life.network = network.attach(receiver, life.clock);
+        return life.network;
+      },
+    };
+  }
+
   #die(): void {
     const life = this.#process;
     this.#process = undefined;
     this.#running = undefined;
     if (life === undefined) return;
     life.alive = false;
+    this.deaths++;
     life.clock.kill();
+    life.network?.close();
+    this.#paused = false;
     for (const ended of life.ended) ended();
   }
 

@@ -1,6 +1,7 @@
-// One simulated history: a seed chooses the member's settings, the workloads and the faults; they run in virtual time; then everything is
-// mended, the member is restarted once more, and the checkers look back. The same seed gives the same history, always.
-// Later, clusters: more machines on one clock and a simulated network; workloads and checkers stay.
+// One simulated history: a seed chooses the settings, the workloads and the faults of one member, or of a cluster on a simulated network;
+// they run in virtual time; then everything is mended, the members are restarted once more, and the checkers look back. The same
+// seed and number of members give the same history, always.
+import { newCluster } from "../member/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
 import type { Digest } from "../ports/digest.ts";
 import { decodeLeaseLeasesResponse, encodeLeaseLeasesRequest } from "../wire/generated/etcdserverpb.ts";
@@ -13,10 +14,12 @@ import { SimClock } from "./clock.ts";
 import { type FaultKind, type SimContext, sleep, type Workload } from "./context.ts";
 import { bitFlip } from "./fault/bit-flip.ts";
 import { diskFull, failedFlush, slowFlush } from "./fault/disk.ts";
+import { killMany, onSomeMember, partition, pause, storm } from "./fault/network.ts";
 import { crash, crashInRecovery, kill, wallJump } from "./fault/power.ts";
 import { restart } from "./fault/restart.ts";
 import { History } from "./history.ts";
 import { Machine, SIM_MEMBER_OPTIONS } from "./machine.ts";
+import { SimNetwork } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { byRevision, WatchClient } from "./watch-client.ts";
 import { compactor } from "./workload/compactor.ts";
@@ -38,8 +41,20 @@ export const FAULTS: readonly FaultKind[] = [
   bitFlip,
 ];
 
+/** For a cluster: clients talk to any member, so every workload holds all members to one history. */
+export const CLUSTER_WORKLOADS: readonly Workload[] = [registers, txnAppend, watchEverything, compactor];
+export const CLUSTER_FAULTS: readonly FaultKind[] = [
+  ...[crash, crashInRecovery, kill, wallJump, restart, slowFlush, failedFlush].map(onSomeMember),
+  killMany,
+  pause,
+  partition,
+  storm,
+];
+
 export type SimulationOptions = {
   readonly seed: number;
+  /** 1 when absent. */
+  readonly members?: number;
   readonly digest: Digest;
   /** Resolves when all microtasks are done: the runner's setImmediate. */
   readonly turn: () => Promise<void>;
@@ -76,23 +91,44 @@ class Simulation {
   readonly #clock = new SimClock();
   readonly #history = new History();
   readonly #sim: SimContext;
+  readonly #settings: MemberOptions;
   #finished = false;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed);
-    const member = memberOptions(this.#random.fork());
-    const newMachine = (): Machine =>
-      new Machine({ clock: this.#clock, random: this.#random.fork(), digest: options.digest, member });
+    const settings = memberOptions(this.#random.fork());
+    this.#settings = settings;
+    const members = options.members ?? 1;
+    const newMachine = (member = settings, network?: SimNetwork): Machine =>
+      new Machine({
+        clock: this.#clock,
+        random: this.#random.fork(),
+        digest: options.digest,
+        member,
+        ...(network === undefined ? {} : { network }),
+      });
+    const network = members > 1 ? new SimNetwork(this.#clock, this.#random.fork()) : undefined;
+    const machines =
+      network === undefined
+        ? [newMachine()]
+        : clusterOptions(settings, members, options.digest).map((member) => newMachine(member, network));
+    const dice = network === undefined ? undefined : this.#random.fork();
     this.#sim = {
       clock: this.#clock,
-      machine: newMachine(),
+      machine: machines[0]!,
+      machines,
+      network,
+      serving: () => {
+        const up = machines.filter((machine) => machine.up);
+        return up.length <= 1 || dice === undefined ? up[0] : dice.pick(up);
+      },
       history: this.#history,
       watches: [],
       leases: new Map(),
       faults: new Map(),
-      held: 0,
-      newMachine,
+      held: new Set(),
+      newMachine: () => newMachine(),
       running: true,
       observed: 1,
     };
@@ -105,35 +141,43 @@ class Simulation {
       ended = true;
     });
     let steps = 0;
+    const stepsMax = STEPS_MAX * this.#sim.machines.length ** 2;
     while (!ended) {
-      if (++steps > STEPS_MAX) {
-        this.#history.violation(`no end after ${STEPS_MAX} events, at ${this.#clock.now()} ms`);
+      if (++steps > stepsMax) {
+        this.#history.violation(`no end after ${stepsMax} events, at ${this.#clock.now()} ms`);
         return this.#result();
       }
+      const deaths = this.#deaths;
       try {
         if (!this.#clock.step()) break;
       } catch (error) {
-        this.#memberThrew(error);
+        // Expected from a process whose disk has just failed it, and that is dead by now.
+        if (this.#deaths === deaths) this.#memberThrew(error);
       }
       await this.#options.turn();
     }
-    if (!ended && steps <= STEPS_MAX) this.#history.violation("nothing happens any more");
+    if (!ended && steps <= stepsMax) this.#history.violation("nothing happens any more");
     return this.#result();
   }
 
   async #main(): Promise<void> {
     const sim = this.#sim;
     const random = this.#random;
-    void this.#supervise(random.fork()).catch((error: unknown) => this.#threw("the supervisor", error));
+    for (const machine of sim.machines)
+      void this.#supervise(machine, random.fork()).catch((error: unknown) =>
+        this.#threw("the supervisor", error),
+      );
     this.#observeAll();
     const seconds = this.#options.seconds ?? SECONDS;
-    const workloads = (this.#options.workloads ?? WORKLOADS).map((workload) =>
+    const usual = this.#isCluster ? CLUSTER_WORKLOADS : WORKLOADS;
+    const workloads = (this.#options.workloads ?? usual).map((workload) =>
       this.#start(workload, random.fork()),
     );
-    const nemesis = this.#nemesis(random.fork());
+    // In a cluster two faults may meet.
+    const nemeses = (this.#isCluster ? [0, 1] : [0]).map(() => this.#nemesis(random.fork()));
     await sleep(sim, seconds * 1000);
     sim.running = false;
-    await Promise.race([Promise.all([...workloads, nemesis]), this.#patience()]);
+    await Promise.race([Promise.all([...workloads, ...nemeses]), this.#patience()]);
     this.#mend();
     await sleep(sim, QUIET_MILLIS);
     if (this.#history.violations.length === 0) await this.#look();
@@ -149,7 +193,8 @@ class Simulation {
   /** Some of the faults, one at a time. */
   async #nemesis(random: SeededRandom): Promise<void> {
     const sim = this.#sim;
-    const faults = (this.#options.faults ?? FAULTS).filter(
+    const usual = this.#isCluster ? CLUSTER_FAULTS : FAULTS;
+    const faults = (this.#options.faults ?? usual).filter(
       () => this.#options.faults !== undefined || random.once(2),
     );
     const pace = random.pick([200, 1000, 4000]);
@@ -163,32 +208,44 @@ class Simulation {
   async #patience(): Promise<void> {
     await sleep(this.#sim, END_PATIENCE_MILLIS);
     this.#history.violation(
-      `a workload or fault has not come to its end (machine ${this.#sim.machine.up ? "up" : "down"})`,
+      `a workload or fault has not come to its end (${this.#sim.machines.map(({ up }) => (up ? "up" : "down")).join(" ")})`,
     );
   }
 
   #mend(): void {
-    const { machine } = this.#sim;
-    machine.fault = undefined;
-    machine.disk.capacityBytes = Number.POSITIVE_INFINITY;
-    machine.flushMillis = 0;
-    machine.operationMillis = 0;
+    this.#sim.network?.heal();
+    for (const machine of this.#sim.machines) {
+      machine.goOn();
+      machine.fault = undefined;
+      machine.disk.capacityBytes = Number.POSITIVE_INFINITY;
+      machine.flushMillis = 0;
+      machine.operationMillis = 0;
+    }
+  }
+
+  get #isCluster(): boolean {
+    return this.#sim.machines.length > 1;
+  }
+
+  get #deaths(): number {
+    let deaths = 0;
+    for (const machine of this.#sim.machines) deaths += machine.deaths;
+    return deaths;
   }
 
   /** Starts a machine that is off, and reads what its disk has kept. */
-  async #supervise(random: SeededRandom): Promise<void> {
+  async #supervise(machine: Machine, random: SeededRandom): Promise<void> {
     const sim = this.#sim;
     while (!this.#finished) {
-      if (!sim.machine.on && sim.held === 0) {
+      if (!machine.on && !sim.held.has(machine)) {
         await sleep(sim, random.below(300));
-        if (!sim.machine.on && sim.held === 0) await this.#startMachine();
+        if (!machine.on && !sim.held.has(machine)) await this.#startMachine(machine);
       }
       await sleep(sim, 10);
     }
   }
 
-  async #startMachine(): Promise<void> {
-    const { machine } = this.#sim;
+  async #startMachine(machine: Machine): Promise<void> {
     const full = machine.disk.capacityBytes !== Number.POSITIVE_INFINITY;
     const seen = this.#sim.observed;
     try {
@@ -206,7 +263,8 @@ class Simulation {
     }
     for (const [revision, changes] of read.changes)
       this.#history.observe(revision, changes, this.#clock.now());
-    if (seen > read.revision)
+    // A member of several need not know yet what the others have committed.
+    if (seen > read.revision && !this.#isCluster)
       this.#history.violation(
         `revision ${seen} was seen, and after a restart the newest is ${read.revision}`,
       );
@@ -241,20 +299,37 @@ class Simulation {
     const written = await client.put(putRequest("end", "written"));
     if (written.kind === "error" && !this.#hasQuota)
       this.#history.violation(`at the end a put is refused: ${written.error.message}`);
-    await sleep(sim, 100);
+    await sleep(sim, this.#isCluster ? 2000 : 100);
     const revision = sim.observed;
-    await client.hashKv(revision);
-    await sim.machine.stop();
-    while (!sim.machine.up) await sleep(sim, 10);
-    await client.hashKv(revision);
-    const read = await audit(sim.machine);
-    if (read === undefined) this.#history.violation("the member does not deliver what it has at the end");
+    await this.#hashEverywhere(client, revision);
+    for (const machine of sim.machines) {
+      await machine.stop();
+      while (!machine.up) await sleep(sim, 10);
+    }
+    if (this.#isCluster) await sleep(sim, 5000);
+    await this.#hashEverywhere(client, revision);
+    const rows: string[][] = [];
+    for (const machine of sim.machines) {
+      const read = await audit(machine);
+      if (read === undefined) this.#history.violation("a member does not deliver what it has at the end");
+      rows.push([...(read?.rows ?? [])]);
+    }
     await sleep(sim, 1000);
-    this.#check(read?.rows ?? []);
+    if (new Set(rows.map((each) => each.join())).size > 1)
+      this.#history.violation(`members differ at the end: ${rows.map((each) => each.join()).join(" | ")}`);
+    this.#check(rows[0]!);
+  }
+
+  /** Everybody has everything by now, and says so. */
+  async #hashEverywhere(client: SimClient, revision: number): Promise<void> {
+    for (const machine of this.#sim.machines) {
+      if (!(await client.hashKv(revision, machine)) && this.#isCluster)
+        this.#history.violation(`a member has no hash of revision ${revision}`);
+    }
   }
 
   get #hasQuota(): boolean {
-    return Number.isFinite(this.#sim.machine.member.options.quotaBytes);
+    return Number.isFinite(this.#settings.quotaBytes);
   }
 
   async #lookAtLeases(client: SimClient): Promise<void> {
@@ -279,10 +354,8 @@ class Simulation {
   }
 
   #memberThrew(error: unknown): void {
-    const { machine } = this.#sim;
-    if (machine.excuses()) return;
-    this.#threw("the member", error);
-    machine.kill();
+    this.#threw("a member", error);
+    for (const machine of this.#sim.machines) machine.kill();
   }
 
   #threw(who: string, error: unknown): void {
@@ -308,6 +381,24 @@ class Simulation {
       fingerprint,
     };
   }
+}
+
+/** The options of each member of a cluster: m1, m2, … */
+export function clusterOptions(
+  settings: MemberOptions,
+  members: number,
+  digest: Digest,
+): readonly MemberOptions[] {
+  const names = Array.from({ length: members }, (_, n) => `m${n + 1}`);
+  const urls = new Map(names.map((name, n) => [name, [`http://10.0.0.${n + 1}:2380`]]));
+  return names.map((name) => ({
+    ...settings,
+    // Without snapshots nobody may fall behind further than the log reaches.
+    catchUpEntries: 5000,
+    name,
+    peerUrls: urls.get(name)!,
+    initialCluster: newCluster(urls, name, settings.clusterToken, digest.sha1),
+  }));
 }
 
 function memberOptions(random: SeededRandom): MemberOptions {

@@ -81,7 +81,7 @@ export class WatchClient {
   /** Keeps the watch up until it is closed. */
   async run(): Promise<void> {
     while (!this.record.closed) {
-      if (this.#call === undefined && this.#sim.machine.up) this.#open();
+      if (this.#call === undefined) this.#open();
       await sleep(this.#sim, RETRY_MILLIS);
     }
   }
@@ -106,9 +106,9 @@ export class WatchClient {
 
   #open(): void {
     const { options } = this.record;
-    const opened = this.#sim.machine.open("/etcdserverpb.Watch/Watch", { weight: options.weight }, () =>
-      this.#lost(),
-    );
+    const opened = this.#sim
+      .serving()
+      ?.open("/etcdserverpb.Watch/Watch", { weight: options.weight }, () => this.#lost());
     if (opened === undefined) return;
     this.#call = opened.call;
     this.#requests = opened.requests;

@@ -15,11 +15,11 @@ export const bitFlip: FaultKind = {
   name: "bit-flip",
   inject: async (sim, random) => {
     if (!sim.machine.up) return;
-    sim.held++;
+    sim.held.add(sim.machine);
     if (random.once(2)) sim.machine.powerLoss();
     else await sim.machine.stop();
     if (!sim.machine.on) await flipSome(sim, random);
-    sim.held--;
+    sim.held.delete(sim.machine);
     while (!sim.machine.up) await sleep(sim, 10);
   },
 };

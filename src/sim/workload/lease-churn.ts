@@ -76,12 +76,12 @@ class Tenant {
   }
 
   async #renew(): Promise<boolean> {
-    while (!this.#sim.machine.up) await sleep(this.#sim, 50);
+    let machine = this.#sim.serving();
+    for (; machine === undefined; machine = this.#sim.serving()) await sleep(this.#sim, 50);
     const began = this.#sim.clock.now();
+    const served = machine;
     const ttl = await new Promise<number | undefined>((resolve) => {
-      const opened = this.#sim.machine.open("/etcdserverpb.Lease/LeaseKeepAlive", {}, () =>
-        resolve(undefined),
-      )!;
+      const opened = served.open("/etcdserverpb.Lease/LeaseKeepAlive", {}, () => resolve(undefined))!;
       opened.call.onMessage = (message) => resolve(decodeLeaseKeepAliveResponse(message).ttl);
       void opened.call.ended.then(() => resolve(undefined));
       opened.requests.message(encodeLeaseKeepAliveRequest({ id: this.#lease.id }));

@@ -1,0 +1,279 @@
+// Goal: several members are one. Method: three real members on one simulated clock, with disks and a network of their own; a client that
+// talks to any of them; the leader killed, cut off, stopped and restarted; and a few whole histories (npm run sim runs hundreds).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Millis } from "../base/brand.ts";
+import { nodeDigest } from "../node/digest.ts";
+import {
+  decodeHashKVResponse,
+  decodePutResponse,
+  decodeRangeResponse,
+  encodeHashKVRequest,
+  encodePutRequest,
+  encodeRangeRequest,
+} from "../wire/generated/etcdserverpb.ts";
+import { putRequest, rangeRequest } from "./client.ts";
+import { SimClock } from "./clock.ts";
+import { Machine, SIM_MEMBER_OPTIONS } from "./machine.ts";
+import { SimNetwork } from "./network.ts";
+import { SeededRandom } from "./random.ts";
+import { clusterOptions, simulate } from "./simulation.ts";
+
+const first = Number(process.env["FUZZ_SEED"] ?? 2000);
+const runs = Number(process.env["FUZZ_RUNS"] ?? 3);
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+class Cluster {
+  readonly clock = new SimClock();
+  readonly network: SimNetwork;
+  readonly machines: readonly Machine[];
+
+  constructor(members: number) {
+    const random = new SeededRandom(7);
+    const digest = nodeDigest();
+    this.network = new SimNetwork(this.clock, random.fork());
+    this.machines = clusterOptions(SIM_MEMBER_OPTIONS, members, digest).map(
+      (member) =>
+        new Machine({ clock: this.clock, random: random.fork(), digest, member, network: this.network }),
+    );
+  }
+
+  /** Lets virtual time go on until `done`, or fails. */
+  async until(what: string, done: () => boolean, millis = 20_000): Promise<void> {
+    const end = this.clock.now() + millis;
+    while (!done()) {
+      assert.ok(this.clock.now() < end, `${what}, within ${millis} ms`);
+      assert.ok(this.clock.step(), "something happens");
+      await turn();
+    }
+  }
+
+  async finish<T>(what: string, promise: Promise<T>): Promise<T> {
+    const outcome: { value?: T; error?: unknown; done: boolean } = { done: false };
+    promise.then(
+      (value) => Object.assign(outcome, { value, done: true }),
+      (error: unknown) => Object.assign(outcome, { error, done: true }),
+    );
+    await turn();
+    await this.until(what, () => outcome.done);
+    if (outcome.error !== undefined) throw outcome.error;
+    return outcome.value as T;
+  }
+
+  async start(): Promise<void> {
+    for (const machine of this.machines) if (!machine.on) await this.finish("a start", machine.start());
+    await this.leader();
+  }
+
+  /** The member that those who run agree upon. */
+  async leader(among: readonly Machine[] = this.machines.filter(({ up }) => up)): Promise<Machine> {
+    const agreed = (): Machine | undefined => {
+      const ids = new Set(among.map(({ member }) => member.raft.leader));
+      return ids.size === 1 ? among.find(({ id, member }) => ids.has(id) && member.raft.isLeader) : undefined;
+    };
+    await this.until("a leader", () => agreed() !== undefined);
+    return agreed()!;
+  }
+
+  async call<T>(
+    machine: Machine,
+    method: string,
+    request: Uint8Array,
+    decode: (bytes: Uint8Array) => T,
+  ): Promise<T> {
+    const call = machine.call(`/etcdserverpb.${method}`, request, () => {})!;
+    await this.until(method, () => call.done);
+    assert.equal(call.error, undefined);
+    return decode(call.messages[0]!);
+  }
+
+  put(machine: Machine, key: string, value: string): Promise<unknown> {
+    return this.call(machine, "KV/Put", encodePutRequest(putRequest(key, value)), decodePutResponse);
+  }
+
+  async get(machine: Machine, key: string): Promise<string | undefined> {
+    const { kvs } = await this.call(
+      machine,
+      "KV/Range",
+      encodeRangeRequest(rangeRequest(key)),
+      decodeRangeResponse,
+    );
+    return kvs[0] === undefined ? undefined : Buffer.from(kvs[0].value).toString("latin1");
+  }
+
+  async hashes(): Promise<number[]> {
+    const newest = Math.max(...this.machines.map(({ member }) => member.store.currentRevision));
+    await this.until("all have applied all", () =>
+      this.machines.every(({ member }) => member.store.currentRevision === newest),
+    );
+    const request = encodeHashKVRequest({ revision: newest });
+    const found: number[] = [];
+    for (const machine of this.machines)
+      found.push((await this.call(machine, "Maintenance/HashKV", request, decodeHashKVResponse)).hash);
+    return found;
+  }
+}
+
+async function started(members = 3): Promise<Cluster> {
+  const cluster = new Cluster(members);
+  await cluster.start();
+  return cluster;
+}
+
+const others = (cluster: Cluster, one: Machine): Machine[] =>
+  cluster.machines.filter((machine) => machine !== one);
+
+test("a put through any member is read through any other", async () => {
+  const cluster = await started();
+  for (const [n, machine] of cluster.machines.entries()) {
+    await cluster.put(machine, `k${n}`, `v${n}`);
+    for (const reader of cluster.machines) assert.equal(await cluster.get(reader, `k${n}`), `v${n}`);
+  }
+  assert.equal(new Set(await cluster.hashes()).size, 1);
+});
+
+test("when the leader is killed, the others elect one and go on; back again, it has everything", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  await cluster.put(leader, "before", "1");
+  leader.kill();
+  const rest = others(cluster, leader);
+  const next = await cluster.leader(rest);
+  await cluster.put(rest[0]!, "after", "2");
+  assert.equal(await cluster.get(next, "before"), "1");
+  await cluster.start();
+  assert.equal(await cluster.get(leader, "after"), "2");
+  assert.equal(new Set(await cluster.hashes()).size, 1);
+});
+
+test("a leader that nobody hears answers no linearizable read, and follows whom the others elected", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  await cluster.put(leader, "k", "old");
+  const rest = others(cluster, leader);
+  cluster.network.partition([[leader.id], rest.map(({ id }) => id)]);
+  await cluster.leader(rest);
+  await cluster.put(rest[1]!, "k", "new");
+  const call = leader.call("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest("k")), () => {})!;
+  await cluster.until("the read is refused", () => call.done);
+  assert.equal(call.error?.message, "etcdserver: request timed out");
+  cluster.network.heal();
+  assert.equal(await cluster.get(leader, "k"), "new");
+  assert.equal(new Set(await cluster.hashes()).size, 1);
+});
+
+test("a leader that was stopped for longer than an election timeout does not answer from its past", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  const rest = others(cluster, leader);
+  leader.pause();
+  await cluster.leader(rest);
+  await cluster.put(rest[0]!, "k", "new");
+  leader.goOn();
+  assert.equal(await cluster.get(leader, "k"), "new");
+  assert.equal(leader.member.raft.isLeader, false);
+});
+
+test("a leader whose disk stands still hands over, and writes go on", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  const rest = others(cluster, leader);
+  // Slow enough to be given to the thread pool.
+  leader.flushMillis = 10;
+  for (let n = 0; n < 10; n++) await cluster.put(leader, "k", `${n}`);
+  leader.flushMillis = 60_000;
+  const stuck = leader.call("/etcdserverpb.KV/Put", encodePutRequest(putRequest("k", "kept")), () => {})!;
+  await cluster.until("another leads", () => rest.some(({ member }) => member.raft.isLeader));
+  assert.equal(leader.member.raft.isLeader, false);
+  assert.equal(
+    await cluster.get(rest[0]!, "k"),
+    "kept",
+    "the others have what only the leader had not written",
+  );
+  await cluster.put(rest[0]!, "k", "new");
+  assert.equal(stuck.done, false);
+});
+
+test("while a leader's thread stands still, the others elect one", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  const rest = others(cluster, leader);
+  leader.flushMillis = 5_000;
+  leader.call("/etcdserverpb.KV/Put", encodePutRequest(putRequest("k", "1")), () => {});
+  const next = await cluster.leader(rest);
+  await cluster.put(next, "k", "2");
+  leader.flushMillis = 0;
+  assert.equal(await cluster.get(leader, "k"), "2");
+  assert.equal(new Set(await cluster.hashes()).size, 1);
+});
+
+test("a member that is stopped hands its leadership over first, so nobody waits for an election timeout", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  const began = cluster.clock.now();
+  await cluster.finish("a stop", leader.stop());
+  assert.ok(others(cluster, leader).some(({ member }) => member.raft.isLeader));
+  assert.ok(cluster.clock.now() - began < SIM_MEMBER_OPTIONS.electionMillis);
+});
+
+test("leadership goes to the voter that an operator names", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  const to = others(cluster, leader)[1]!;
+  const moved = await cluster.finish("a transfer", leader.member.transferLeadership(to.id, 5000));
+  assert.equal(moved, undefined);
+  assert.equal(await cluster.leader(), to);
+  const refused = await cluster.finish("a transfer", to.member.transferLeadership(1n as never, 5000));
+  assert.equal(refused?.message, "etcdserver: bad leader transferee");
+});
+
+test("proposals that come while nobody leads are carried out when somebody does", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  const follower = others(cluster, leader)[0]!;
+  leader.kill();
+  await cluster.until("the follower has lost its leader", () => follower.member.raft.leader === 0n);
+  await cluster.put(follower, "k", "v");
+  assert.equal(await cluster.get(follower, "k"), "v");
+});
+
+test("only a leader that has applied its term's first entry may let leases end", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  await cluster.until("the leader has proved itself", () => leader.member.lessor.isPrimary);
+  for (const { member } of others(cluster, leader)) assert.equal(member.lessor.isPrimary, false);
+  leader.kill();
+  const next = await cluster.leader(others(cluster, leader));
+  await cluster.until("the new leader takes over", () => next.member.lessor.isPrimary);
+});
+
+test("clients and watchers of every member are told one truth under kills, partitions, storms, pauses and slow disks", async () => {
+  for (let seed = first; seed < first + runs; seed++) {
+    const { violations } = await simulate({ seed, members: 3, digest: nodeDigest(), turn, seconds: 8 });
+    assert.deepEqual(violations, [], `npm run sim -- --members 3 --seed ${seed}`);
+  }
+});
+
+test("the same seed gives the same history of a cluster", async () => {
+  const histories = new Set<string>();
+  for (let n = 0; n < 2; n++)
+    histories.add(
+      (await simulate({ seed: 5, members: 3, digest: nodeDigest(), turn, seconds: 4 })).fingerprint,
+    );
+  assert.equal(histories.size, 1);
+});
+
+/** Reads that wait are answered by the tick at the latest. */
+test("a thousand reads that come at once share a few read indexes", async () => {
+  const cluster = await started();
+  const follower = others(cluster, await cluster.leader())[0]!;
+  await cluster.put(follower, "k", "v");
+  const before = cluster.network.counts.sent;
+  const calls = Array.from(
+    { length: 1000 },
+    () => follower.call("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest("k")), () => {})!,
+  );
+  await cluster.until("all are answered", () => calls.every(({ done }) => done), 1000 as Millis);
+  assert.ok(cluster.network.counts.sent - before < 100);
+});

@@ -1,0 +1,100 @@
+// What happens between members, and to one that others only notice by its silence: partitions in both directions or one, storms of lost,
+// late, doubled and reordered messages, a stopped process. A fault of the single machine is aimed at a member here, often at the leader.
+import { aimedAt, type FaultKind, happened, leading, type SimContext, sleep } from "../context.ts";
+import type { Machine } from "../machine.ts";
+import type { SeededRandom } from "../random.ts";
+
+/** Every other time the leader: that is where it hurts. */
+function victim(sim: SimContext, random: SeededRandom): Machine {
+  return (random.once(2) ? leading(sim) : undefined) ?? random.pick(sim.machines);
+}
+
+/** The same fault, on one member of the cluster. */
+export function onSomeMember(fault: FaultKind): FaultKind {
+  return {
+    name: fault.name,
+    inject: (sim, random) => fault.inject(aimedAt(sim, victim(sim, random)), random),
+  };
+}
+
+/** Several members lose their power or their process at once: a majority, or all. */
+export const killMany: FaultKind = {
+  name: "kill-many",
+  inject: async (sim, random) => {
+    const first = random.below(sim.machines.length);
+    const count = random.between(2, sim.machines.length);
+    for (let n = 0; n < count; n++) {
+      const machine = sim.machines[(first + n) % sim.machines.length]!;
+      if (!machine.on) continue;
+      if (random.once(2)) machine.powerLoss();
+      else machine.kill();
+    }
+    happened(sim, "kill-many");
+  },
+};
+
+/** SIGSTOP for less or more than an election timeout; what it heard meanwhile it hears all at once. */
+export const pause: FaultKind = {
+  name: "pause",
+  inject: async (sim, random) => {
+    const machine = victim(sim, random);
+    if (!machine.up) return;
+    machine.pause();
+    happened(sim, "pause");
+    await sleep(sim, random.pick([100, 700, 1500, 4000]));
+    machine.goOn();
+  },
+};
+
+/** One member alone, or two halves, or one that hears and is not heard, or the other way round. */
+export const partition: FaultKind = {
+  name: "partition",
+  inject: async (sim, random) => {
+    const { network, machines } = sim;
+    if (network === undefined) return;
+    const one = victim(sim, random);
+    const rest = machines.filter((machine) => machine !== one);
+    switch (random.below(4)) {
+      case 0: {
+        const half = Math.floor(machines.length / 2);
+        network.partition([
+          [one, ...rest.slice(0, half - 1)].map(({ id }) => id),
+          rest.slice(half - 1).map(({ id }) => id),
+        ]);
+        happened(sim, "partition (halves)");
+        break;
+      }
+      case 1:
+        for (const { id } of rest) network.cut(one.id, id);
+        happened(sim, "partition (unheard)");
+        break;
+      case 2:
+        for (const { id } of rest) network.cut(id, one.id);
+        happened(sim, "partition (deaf)");
+        break;
+      default:
+        network.partition([[one.id], rest.map(({ id }) => id)]);
+        happened(sim, "partition (one)");
+    }
+    await sleep(sim, random.pick([300, 1500, 4000, 8000]));
+    network.heal();
+  },
+};
+
+export const storm: FaultKind = {
+  name: "storm",
+  inject: async (sim, random) => {
+    const { network } = sim;
+    if (network === undefined) return;
+    Object.assign(network.weather, {
+      delayMin: random.pick([0.2, 5, 50]),
+      delayMax: random.pick([1, 60, 400]) + 50,
+      lossOneIn: random.pick([0, 3, 10, 50]),
+      doublingOneIn: random.pick([0, 5]),
+      reorders: random.once(2),
+    });
+    happened(sim, "storm");
+    await sleep(sim, random.between(500, 5000));
+    network.heal();
+  },
+};
