@@ -43,6 +43,11 @@ import { clientRequestCells, registerMember, registerTransport } from "./member-
 import { memberOptions } from "./member-options.ts";
 import { plainBridge } from "./plain-bridge.ts";
 
+/**
+ * So few are flushed inline, and their answers leave in the same turn. With more, the flush is in the thread pool, and there is time to
+ * acknowledge pings meanwhile: holding those back was no gain with a thousand writers, rather a loss.
+ */
+const FEW_PROPOSALS = 4;
 /** Calls have so long to end by themselves when the server stops. */
 const DRAIN_MILLIS = 1000;
 
@@ -160,7 +165,7 @@ async function openEdge(
     clientRequests: clientRequestCells(metrics),
     slowUnaryMillis: config.warningUnaryRequestDurationMillis,
     onSlowUnary: slowUnaryLine(logger.named("grpc/server.ts")),
-    answersSoon: () => member.pendingProposals > 0,
+    answersSoon: () => member.pendingProposals > 0 && member.pendingProposals <= FEW_PROPOSALS,
     methodStats: new GrpcMetrics(metrics, config.metricsExtensive).method,
     clock: member.clock,
     maxReceiveBytes: config.requestBytesMax + MESSAGE_OVERHEAD_BYTES,

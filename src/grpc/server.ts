@@ -51,7 +51,7 @@ export type GrpcServerOptions = {
   readonly slowUnaryMillis?: number;
   readonly onSlowUnary?: (call: GrpcCall, millis: number) => void;
   /**
-   * Whether callers wait whose answers come with the next flush of the log. Acknowledgements of pings then wait with them, at most
+   * Whether a few callers wait whose answers come with the next flush of the log. Acknowledgements of pings then wait with them, at most
    * PONG_WAIT_MS. Absent: they never wait.
    */
   readonly answersSoon?: () => boolean;
