@@ -76,6 +76,7 @@ export class RaftMember implements TransportReceiver, PeerService {
   readonly localId: MemberId;
   readonly serverVersion = SERVER_VERSION;
   readonly clusterVersion: string | undefined = undefined;
+  readonly storageVersion: string | undefined = undefined;
   readonly metrics = new MetricsRegistry();
   readonly network: PeerNetwork;
   readonly lines: string[] = [];
@@ -143,7 +144,7 @@ export class RaftMember implements TransportReceiver, PeerService {
   static async start(options: RaftMemberOptions): Promise<RaftMember> {
     const member = new RaftMember(options);
     await member.network.listen();
-    member.network.serve(member, member);
+    member.network.connect(member, member);
     member.#wake();
     return member;
   }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { silentLogger } from "../ports/logger.ts";
 import type { Config } from "./config.ts";
-import { clientTlsContext, listenAddress, tlsOptions } from "./listening.ts";
+import { clientTlsContext, listenAddress, peerSettings, tlsOptions } from "./listening.ts";
 import { parseConfig } from "./parse.ts";
 import { parseUrl } from "./urls.ts";
 
@@ -62,4 +62,26 @@ test("a certificate that is not there stops the start", async () => {
     "--listen-client-urls=https://127.0.0.1:1 --advertise-client-urls=https://a:1 --cert-file=/nonexistent --key-file=/nonexistent",
   );
   await assert.rejects(clientTlsContext(config, silentLogger), /nonexistent/);
+});
+
+test("the peers' side arrives as it was given, and --peer-auto-tls makes a certificate that nobody verifies", async () => {
+  const urls = "--listen-peer-urls=https://127.0.0.1:2380 --initial-advertise-peer-urls=https://a:2380";
+  const cluster = "--initial-cluster=default=https://a:2380";
+  const files = "--peer-cert-file=c --peer-key-file=k --peer-client-cert-file=cc --peer-client-key-file=ck";
+  const given = await peerSettings(
+    configOf(`${urls} ${cluster} ${files} --peer-trusted-ca-file=ca --election-timeout=2000`),
+    silentLogger,
+  );
+  assert.deepEqual(given.listen, [{ address: { kind: "tcp", host: "127.0.0.1", port: 2380 }, secure: true }]);
+  assert.deepEqual(given.peerUrls, ["https://a:2380"]);
+  assert.equal(given.dialTimeoutMillis, 3000);
+  const { certFile, clientCertFile, trustedCaFile, selfSigned } = given.tls;
+  assert.deepEqual([certFile, clientCertFile, trustedCaFile, selfSigned], ["c", "cc", "ca", false]);
+  const directory = mkdtempSync(join(tmpdir(), "cairn-tls-"));
+  const made = await peerSettings(
+    configOf(`${urls} ${cluster} --data-dir=${directory} --peer-auto-tls`),
+    silentLogger,
+  );
+  assert.equal(made.tls.selfSigned, true);
+  assert.equal(made.tls.certFile, join(directory, "fixtures/peer/cert.pem"));
 });

@@ -1,5 +1,5 @@
-// The part of the configuration that listeners need, in the form that src/node takes: addresses of URLs, and the TLS context of the
-// client port (with a certificate made on the spot for --auto-tls). Called by the wiring before it listens.
+// The part of the configuration that listeners need, in the form that src/node and src/peer take: addresses of URLs, and TLS towards
+// clients and members (with certificates made on the spot for --auto-tls and --peer-auto-tls). Called by the wiring before it listens.
 import { join } from "node:path";
 import type { ListenAddress } from "../node/listener.ts";
 import { TlsContext, type TlsOptions } from "../node/tls-context.ts";
@@ -29,6 +29,61 @@ export async function clientTlsContext(config: Config, logger: Logger): Promise<
     logger,
   });
   return new TlsContext(tlsOptions(config, { ...config.clientTls, ...files }), logger);
+}
+
+/** What src/peer opens a network with, as far as the configuration says it. */
+export type PeerSettings = {
+  readonly listen: readonly { readonly address: ListenAddress; readonly secure: boolean }[];
+  /** Where the others call this member. */
+  readonly peerUrls: readonly string[];
+  readonly tls: TlsOptions & {
+    readonly clientCertFile: string;
+    readonly clientKeyFile: string;
+    readonly skipClientSanVerification: boolean;
+    readonly selfSigned: boolean;
+  };
+  readonly dialTimeoutMillis: number;
+};
+
+/** A dial may take so much longer than an election: etcd's peerDialTimeout. */
+const PEER_DIAL_EXTRA_MILLIS = 1000;
+
+/** Rejects when --peer-auto-tls cannot make its certificate. */
+export async function peerSettings(config: Config, logger: Logger): Promise<PeerSettings> {
+  return {
+    listen: config.listenPeerUrls.map((url) => ({ address: listenAddress(url), secure: isSecure(url) })),
+    peerUrls: config.advertisePeerUrls.map((url) => url.text),
+    tls: await peerTls(config, logger),
+    dialTimeoutMillis: PEER_DIAL_EXTRA_MILLIS + config.electionTimeoutMillis,
+  };
+}
+
+async function peerTls(config: Config, logger: Logger): Promise<PeerSettings["tls"]> {
+  const given = config.peerTls;
+  const { clientCertFile, clientKeyFile, skipClientSanVerification } = given;
+  const asGiven = { clientCertFile, clientKeyFile, skipClientSanVerification, selfSigned: false };
+  if (!given.autoTls) return { ...tlsOptions(config, given), ...asGiven };
+  if (given.certFile !== "" || given.keyFile !== "") {
+    logger.warn("ignoring peer auto TLS since certs given");
+    return { ...tlsOptions(config, given), ...asGiven };
+  }
+  const files = await selfSignedCertificate({
+    directory: join(config.dataDir, "fixtures", "peer"),
+    hosts: config.listenPeerUrls.map((url) => url.host),
+    validityYears: config.selfSignedCertValidityYears,
+    clientUsage: true,
+    logger,
+  });
+  // As in etcd, the made certificate takes the place of everything that was given: nobody's certificate can be verified.
+  return {
+    ...tlsOptions(config, { ...given, ...files, trustedCaFile: "", clientCertAuth: false, crlFile: "" }),
+    allowedCommonNames: [],
+    allowedHostnames: [],
+    clientCertFile: "",
+    clientKeyFile: "",
+    skipClientSanVerification,
+    selfSigned: true,
+  };
 }
 
 export function tlsOptions(config: Config, tls: TlsConfig): TlsOptions {

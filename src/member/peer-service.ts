@@ -7,6 +7,7 @@ import { EtcdFault } from "./fault.ts";
 import { runHash } from "./hash-run.ts";
 import type { Member } from "./member.ts";
 import type { LeaseTimeToLive, PeerHash, PeerService } from "./transport.ts";
+import { storageVersionOf } from "./version-monitor.ts";
 
 export class MemberPeerService implements PeerService {
   readonly #member: Member;
@@ -21,6 +22,10 @@ export class MemberPeerService implements PeerService {
 
   get clusterVersion(): string | undefined {
     return this.#member.membership.version;
+  }
+
+  get storageVersion(): string | undefined {
+    return storageVersionOf(this.#member);
   }
 
   promote(id: MemberId): Promise<readonly ClusterMember[]> {

@@ -55,6 +55,8 @@ export interface PeerService {
   members(): readonly ClusterMember[];
   /** GET /version: `X.Y.0`, or undefined before it is decided. */
   readonly clusterVersion: string | undefined;
+  /** Beside it: the version that this member's own data has, or undefined before it is known. */
+  readonly storageVersion: string | undefined;
   /** POST /members/promote/ID, forwarded by a follower. */
   promote(id: MemberId): Promise<readonly ClusterMember[]>;
   /** POST /leases: the renewed TTL in seconds, 0 = no such lease. Rejects (EtcdFault) when this member does not lead, or in time. */

@@ -1,7 +1,8 @@
 // The network between members, whole: listeners on the peer URLs, the Transport that a member sends with, and the client that asks others.
 // src/embed opens one, asks with its client before there is a member, and then lets it serve one. Everything ends with close.
 import type { TLSSocket } from "node:tls";
-import type { PeerClient, PeerService, Transport, TransportReceiver } from "../member/transport.ts";
+import type { Connect } from "../member/network.ts";
+import type { PeerClient, Transport } from "../member/transport.ts";
 import { type ListenAddress, Listener } from "../node/listener.ts";
 import { TlsContext, type TlsOptions } from "../node/tls-context.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -77,7 +78,7 @@ export class PeerNetwork {
     return this.#client;
   }
 
-  /** Peers added before `serve` are dialled from then on. */
+  /** Peers added before `connect` are dialled from then on. */
   get transport(): Transport {
     return this.#transport;
   }
@@ -87,7 +88,7 @@ export class PeerNetwork {
     return this.#listeners.map((listener) => listener.port);
   }
 
-  /** Binds the peer URLs; who calls before `serve` is told to come again. Rejects, with nothing left open, in Go's words. */
+  /** Binds the peer URLs; who calls before `connect` is told to come again. Rejects, with nothing left open, in Go's words. */
   async listen(): Promise<void> {
     const { listen, tls, logger, resolver = systemResolver, connectionsMax } = this.#options;
     const admit = (socket: TLSSocket): Promise<string | undefined> => judge(socket, resolver);
@@ -114,8 +115,8 @@ export class PeerNetwork {
     }
   }
 
-  /** There is a member: its peers are dialled, and who calls is answered for it. Once. */
-  serve(receiver: TransportReceiver, service: PeerService): void {
+  /** There is a member: its peers are dialled, and who calls is answered for it. Once. Bound: to be handed to the member. */
+  readonly connect: Connect = (receiver, service) => {
     const { logger, clock, peerUrls, onRemoved } = this.#options;
     const introduction: Introduction = {
       clusterId: receiver.clusterId,
@@ -128,7 +129,8 @@ export class PeerNetwork {
     this.#client.clusterId = receiver.clusterId;
     this.#server.serve(createPeerHandler({ ...common, service, transport: this.#transport }));
     this.#transport.start({ ...common, dialer: this.#dialer, clock, onRemoved });
-  }
+    return { transport: this.#transport, peers: this.#client };
+  };
 
   async close(): Promise<void> {
     for (const listener of this.#listeners) listener.close();

@@ -28,7 +28,6 @@ import { BodyError, wholeBody } from "./request-body.ts";
 /** The texts of etcd's packages that stand behind the errors clients see. */
 export const PeerTexts = {
   leaseNotFound: "lease not found",
-  notPrimary: "not a primary lessor",
   leaseTimeout: "waiting for node to catch up its applied index has timed out",
   memberNotFound: "membership: ID not found",
   memberNotLearner: "membership: can only promote a learner member",
@@ -169,10 +168,6 @@ function refuseLease(response: ServerResponse, error: EtcdError, internal: boole
     case errors.timeoutWaitAppliedIndex.message:
       sendError(response, 408, PeerTexts.leaseTimeout);
       return;
-    case errors.notLeader.message:
-      // While looking at a lease the lessor was demoted: who asked shall ask the new leader.
-      sendError(response, internal ? 500 : 400, PeerTexts.notPrimary);
-      return;
     default:
       sendError(response, internal ? 500 : 400, error.message);
   }
@@ -253,12 +248,11 @@ export async function handleDowngradeEnabled(
 /** GET /version. */
 export function handleVersion(host: PeerHost, request: IncomingMessage, response: ServerResponse): void {
   if (!allows("GET", request, response)) return;
-  const { clusterVersion } = host.service;
+  const { clusterVersion, storageVersion } = host.service;
   const versions = {
     etcdserver: host.introduction.serverVersion,
     etcdcluster: clusterVersion ?? "not_decided",
-    // Here, the files have the cluster's version as soon as it is decided.
-    storage: clusterVersion ?? "unknown",
+    storage: storageVersion ?? "unknown",
   };
   sendJson(response, 200, JSON.stringify(versions));
 }

@@ -59,6 +59,7 @@ export class TestMember implements TransportReceiver, PeerService, Logger {
   readonly removed = new Set<MemberId>();
   removedSelf = 0;
   clusterVersion: string | undefined = "3.7.0";
+  storageVersion: string | undefined = "3.7.0";
   /** Held before it takes the next piece of a snapshot. */
   snapshotGate: Promise<void> = Promise.resolve();
   snapshotPieces = 0;
@@ -96,7 +97,7 @@ export class TestMember implements TransportReceiver, PeerService, Logger {
 
   async start(): Promise<this> {
     await this.network.listen();
-    this.network.serve(this, this);
+    this.network.connect(this, this);
     return this;
   }
 
