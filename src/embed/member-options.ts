@@ -31,7 +31,6 @@ export function memberOptions(config: Config): MemberOptions {
     compactHashCheckMillis: config.featureGates.enabled("CompactHashCheck")
       ? config.compactHashCheckIntervalMillis
       : 0,
-    initialCorruptCheck: config.featureGates.enabled("InitialCorruptCheck"),
     autoCompaction: autoCompaction(config),
     compactionBatchLimit:
       config.compactionBatchLimit > 0 ? config.compactionBatchLimit : COMPACTION_BATCH_DEFAULT,

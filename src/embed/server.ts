@@ -81,11 +81,12 @@ export async function startServer(
   registerFeatureMetrics(metrics, config.featureGates);
   const processMetrics = registerProcessMetrics(metrics);
   const here = world(config, logger, metrics);
-  await checkFirstStart(config, logger, here);
+  const known = await checkFirstStart(config, logger, here);
   const tls = await clientTlsContext(config, logger).catch((error: unknown) => {
     throw new StartError("failed to start etcd", { error: textOf(error) });
   });
   const member = await open(config, here);
+  if (known && config.featureGates.enabled("InitialCorruptCheck")) await checkCorruption(member, logger);
   registerMember(metrics, member);
   const health = new HealthService();
   const http = httpOptions(config, member, metrics, processMetrics, logger, args);
@@ -116,15 +117,25 @@ export async function startServer(
   };
 }
 
-/** Only a member without data looks at --initial-cluster. */
-async function checkFirstStart(config: Config, logger: NodeLogger, { disk }: World): Promise<void> {
+/** Only a member without data looks at --initial-cluster. True when there is data. */
+async function checkFirstStart(config: Config, logger: NodeLogger, { disk }: World): Promise<boolean> {
   const known =
     (await disk.exists(logDirectory(config.dataDir, config.walDir))) ||
     (await disk.exists(`${config.dataDir}/member/snap/db`));
   logger.info(STARTUP_MESSAGE, startupFields(config, known));
-  if (known) return;
+  if (known) return true;
   const bootstrap: Bootstrap = verifyBootstrap(config);
   if (!bootstrap.ok) throw new StartError("discovery failed", { error: bootstrap.error });
+  return false;
+}
+
+/** A member that differs from the others must not serve. One that is new has nothing to compare. */
+async function checkCorruption(member: Member, logger: NodeLogger): Promise<void> {
+  const problem = await member.corruptionCheck.initial().catch(textOf);
+  if (problem === undefined) return;
+  logger.error("checkInitialHashKV failed", { error: problem });
+  await member.close();
+  throw new StartError("failed to start etcd", { error: problem });
 }
 
 async function open(config: Config, here: World): Promise<Member> {
@@ -179,6 +190,7 @@ async function openEdge(
     plainRequestsWithoutTls: true,
   });
   member.onBatchAnswered = () => grpc.flush();
+  member.leaderWatch.onLeaderless = () => grpc.sendAway();
   const { connectionsMax } = checkedLimit();
   const listeners: Listener[] = [];
   const close = async (): Promise<void> => {

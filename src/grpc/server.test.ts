@@ -300,3 +300,19 @@ test("a bidirectional stream answers each message and ends after the half-close"
     Array.from({ length: 50 }, (_, i) => i * 997),
   );
 });
+
+test("a client that is sent away keeps its running call and opens the next one on a new connection", async () => {
+  const chat = client.makeBidiStreamRequest("/t.T/Chat", identity, identity);
+  const answer = (): Promise<Buffer> => new Promise((resolve) => chat.once("data", resolve));
+  const first = answer();
+  chat.write(Buffer.from("before"));
+  assert.equal((await first).toString(), "before");
+  server.sendAway();
+  assert.equal((await call("/t.T/Echo", Buffer.from("elsewhere"))).toString(), "elsewhere");
+  const second = answer();
+  chat.write(Buffer.from("after"));
+  assert.equal((await second).toString(), "after");
+  const ended = new Promise((resolve) => chat.once("end", resolve));
+  chat.end();
+  await ended;
+});

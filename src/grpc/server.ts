@@ -275,6 +275,14 @@ export class GrpcServer implements ConnectionHost, CallHost {
     });
   }
 
+  /**
+   * GOAWAY to all that are connected: their clients open new calls elsewhere, or on a new connection; calls that run go on until they
+   * end by themselves. New connections are taken as ever.
+   */
+  sendAway(): void {
+    for (const connection of this.#connections) connection.drain();
+  }
+
   /** Cuts every connection at once. */
   destroy(): void {
     this.#stopped = true;

@@ -1,5 +1,6 @@
 // This member's own alarms: raised and cleared through the log, so that all members know. Owned by Member. Also tells of every alarm in
 // the cluster that comes or goes.
+import type { MemberId } from "../base/brand.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import { humanBytes } from "../base/human-bytes.ts";
 import { type Alarm, AlarmType, alarmName } from "../cluster/alarms.ts";
@@ -51,6 +52,12 @@ export class AlarmRaiser {
     } else logger.warn("raising an alarm", { alarm: alarmName(alarm) });
     this.#own = true;
     this.#propose(AlarmAction.ACTIVATE, alarm);
+  }
+
+  /** For a member whose data was found to differ, or for nobody in particular (0). */
+  raiseCorrupt(memberId: MemberId): void {
+    const body = encodeAlarmRequest({ action: AlarmAction.ACTIVATE, memberId, alarm: AlarmType.Corrupt });
+    this.#member.propose(RequestField.Alarm, body, { applied() {}, failed() {} });
   }
 
   /** Room again: the alarm that this member raised goes without anybody's doing. */

@@ -46,7 +46,6 @@ const options = (dataDirectory: string): MemberOptions => ({
   downgradeCheckMillis: 5000,
   corruptCheckMillis: 0,
   compactHashCheckMillis: 0,
-  initialCorruptCheck: false,
   autoCompaction: undefined,
   compactionBatchLimit: 1000,
   watchProgressMillis: 600_000,

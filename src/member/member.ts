@@ -22,10 +22,13 @@ import { APPLY_TIMEOUT_MILLIS, AppliedWaits } from "./applied-waits.ts";
 import { ApplyLoop } from "./apply-loop.ts";
 import { Compaction } from "./compaction.ts";
 import { AutoCompactor } from "./compactor.ts";
+import { CorruptionCheck } from "./corruption-check.ts";
 import { Counters } from "./counters.ts";
 import type { Engine, EngineEvents, SnapshotDoor } from "./engine.ts";
 import { eventEncoder } from "./event-encoder.ts";
+import { hashByRevision } from "./hash-run.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { LeaderWatch } from "./leader-watch.ts";
 import { handOver, transferLeadership } from "./leadership.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import { proposeMemberChange } from "./member-change.ts";
@@ -39,6 +42,7 @@ import { Reconfiguration } from "./reconfiguration.ts";
 import { encodeRequest, type RequestField, RequestIds, requestName } from "./request.ts";
 import { SlowLog } from "./slow-log.ts";
 import { Timings } from "./timings.ts";
+import type { PeerHash } from "./transport.ts";
 import { VersionMonitor } from "./version-monitor.ts";
 
 export type { Waiter } from "./proposals.ts";
@@ -88,7 +92,9 @@ export class Member implements EngineEvents {
   readonly slowLog: SlowLog;
   readonly leaseKeeper: LeaseKeeper;
   readonly reconfiguration: Reconfiguration;
+  readonly leaderWatch: LeaderWatch;
   readonly versions: VersionMonitor;
+  readonly corruptionCheck: CorruptionCheck;
   readonly #appliedWaits = new AppliedWaits();
   readonly #proposals = new Proposals();
   readonly #ids: RequestIds;
@@ -136,7 +142,9 @@ export class Member implements EngineEvents {
     this.#ids = new RequestIds(parts.membership.localId, parts.clock.wall());
     this.leaseKeeper = new LeaseKeeper(this);
     this.reconfiguration = new Reconfiguration(this);
+    this.leaderWatch = new LeaderWatch(this);
     this.versions = new VersionMonitor(this);
+    this.corruptionCheck = new CorruptionCheck(this);
     this.#housekeeping = new Housekeeping(this);
     const { autoCompaction } = parts.options;
     this.#autoCompactor = autoCompaction === undefined ? undefined : new AutoCompactor(this, autoCompaction);
@@ -158,6 +166,7 @@ export class Member implements EngineEvents {
     engine.start(network.transport, door);
     this.#sweep();
     this.#housekeeping.start();
+    this.corruptionCheck.start();
     if (this.store.compactionPending) this.#compaction.resume();
     this.#autoCompactor?.start();
   }
@@ -167,6 +176,7 @@ export class Member implements EngineEvents {
     this.#sweeper?.cancel();
     this.leaseKeeper.stop();
     this.versions.stop();
+    this.corruptionCheck.stop();
     this.#appliedWaits.failAll(errors.stopped);
     this.#autoCompactor?.stop();
     this.#raft?.stop();
@@ -339,6 +349,15 @@ export class Member implements EngineEvents {
     this.#alarms.raise(alarm, undefined);
   }
 
+  raiseCorrupt(id: MemberId): void {
+    this.#alarms.raiseCorrupt(id);
+  }
+
+  /** This member's hash of its key space as of a revision, 0 = now, as members tell it each other. */
+  hashByRevision(revision: number): Promise<PeerHash> {
+    return hashByRevision(this, revision);
+  }
+
   /** Calls back when the compactions that are under way have dropped their rows. */
   whenCompacted(callback: () => void): void {
     this.#compaction.whenDone(callback);
@@ -443,6 +462,7 @@ export class Member implements EngineEvents {
         if (type !== "") this.timings.requests.observe(type, false, (now - started) / 1000);
       }
       this.#appliedWaits.expire(now);
+      this.leaderWatch.look(now);
       if (this.applyContext.alarms.has(AlarmType.NoSpace)) this.#alarms.clearNoSpace();
       if (this.store.compactionPending && !this.store.compactionHeld) this.#compaction.resume();
       this.#sweep();

@@ -33,8 +33,6 @@ export type MemberOptions = {
   readonly corruptCheckMillis: number;
   /** How often the leader compares the members' hashes of compactions; 0 = never. */
   readonly compactHashCheckMillis: number;
-  /** Compare with the other members before serving. */
-  readonly initialCorruptCheck: boolean;
   readonly autoCompaction: AutoCompaction | undefined;
   readonly compactionBatchLimit: number;
   readonly watchProgressMillis: number;

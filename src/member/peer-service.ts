@@ -1,10 +1,8 @@
 // What other members ask this one on the peer port, answered as etcd's handlers answer: from this member alone, never by asking further,
 // except for a promotion that the leader has to judge. The network (src/peer) turns the answers into HTTP.
 import type { LeaseId, MemberId } from "../base/brand.ts";
-import { errors, isEtcdError } from "../base/errors.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
 import { EtcdFault } from "./fault.ts";
-import { runHash } from "./hash-run.ts";
 import type { Member } from "./member.ts";
 import type { LeaseTimeToLive, PeerHash, PeerService } from "./transport.ts";
 import { storageVersionOf } from "./version-monitor.ts";
@@ -47,7 +45,7 @@ export class MemberPeerService implements PeerService {
   }
 
   hashKv(revision: number): Promise<PeerHash> {
-    return hashByRevision(this.#member, revision);
+    return this.#member.hashByRevision(revision);
   }
 
   downgradeEnabled(): Promise<boolean> {
@@ -58,31 +56,6 @@ export class MemberPeerService implements PeerService {
       });
     });
   }
-}
-
-/** This member's hash of its key space as of a revision, 0 = now, as members tell it each other. */
-export function hashByRevision(member: Member, revision: number): Promise<PeerHash> {
-  const { store, localId, clusterId, timings } = member;
-  const job = store.hashKv(revision as never);
-  if (isEtcdError(job)) return Promise.reject(new EtcdFault(job));
-  const current = store.currentRevision;
-  return new Promise((resolve, reject) => {
-    const abandoned = (): boolean => {
-      if (member.stopped) reject(new EtcdFault(errors.stopped));
-      return member.stopped;
-    };
-    runHash(member, job, timings.hashKv, abandoned, ({ hash, compactRevision, revision: hashRevision }) =>
-      resolve({
-        hash,
-        revision: current,
-        hashRevision,
-        compactRevision,
-        memberId: localId,
-        clusterId,
-        term: member.term,
-      }),
-    );
-  });
 }
 
 function rejecting(reject: (fault: EtcdFault) => void): (error: EtcdFault["etcdError"]) => void {

@@ -187,15 +187,13 @@ export class MaintenanceService {
   }
 
   #runHash(call: ServerCall, job: HashJob, durations: Histogram, reply: (hash: KeyValueHash) => void): void {
-    runHash(
-      this.#member,
-      job,
-      durations,
-      () => call.done,
-      (hash) => {
+    runHash(this.#member, job, durations, {
+      abandoned: () => call.done,
+      done: (hash) => {
         reply(hash);
         call.end();
       },
-    );
+      failed: (error) => call.fail(error),
+    });
   }
 }

@@ -55,7 +55,6 @@ export const SIM_MEMBER_OPTIONS: MemberOptions = {
   downgradeCheckMillis: 5000,
   corruptCheckMillis: 0,
   compactHashCheckMillis: 0,
-  initialCorruptCheck: false,
   autoCompaction: undefined,
   compactionBatchLimit: 1000,
   watchProgressMillis: 600_000,
