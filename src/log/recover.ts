@@ -1,6 +1,7 @@
 // Opens what a data directory holds: manifest, sealed segments and runs by their footers, and the tail record by record. It only
 // reads: whatever is wrong, the directory stays as it was. What must be put right (a torn flush to cut, leftovers to remove) is
 // returned as a list for Log.start.
+import type { Index, Term } from "../base/brand.ts";
 import { hexFromBytes } from "../base/bytes.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
@@ -366,11 +367,7 @@ class Recovery {
 
   #checkEnd(manifest: Manifest | undefined): void {
     const { directory } = this.#options;
-    const state = this.#hardState;
-    if (state !== undefined && state.commit < this.#table.startIndex) {
-      // A snapshot was installed, and the crash came before the hard state that goes with it. What it holds is committed.
-      this.#hardState = { ...state, commit: this.#table.startIndex };
-    }
+    this.#hardState = atLeast(this.#hardState, this.#table.startIndex, this.#table.startTerm);
     const mark = this.#flushMark;
     if (this.#active === undefined && this.#successor === 0 && mark !== undefined) {
       throw new CorruptionError(filePath(directory, mark.file, "segment"), 0, "the segment is missing");
@@ -411,4 +408,14 @@ async function isZero(file: DiskFile, from: number): Promise<boolean> {
     for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
     if (read < chunk.length) return true;
   }
+}
+
+/**
+ * A snapshot was installed, and the crash came before the hard state that goes with it. What it holds is committed, and a member that has
+ * entries of a term has been in that term; it voted for nobody there, or that would be on the disk.
+ */
+function atLeast(state: HardState | undefined, index: Index, term: Term): HardState | undefined {
+  if (index === 0) return state;
+  if (state === undefined || state.term < term) return { term, vote: 0n, commit: index };
+  return state.commit < index ? { ...state, commit: index } : state;
 }
