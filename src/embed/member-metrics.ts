@@ -5,6 +5,7 @@ import { hexId } from "../cluster/ids.ts";
 import type { Member } from "../member/member.ts";
 import type { MetricsRegistry } from "../node/metrics.ts";
 import { ETCD_METRICS } from "../node/metrics-catalog.ts";
+import { labelList } from "../node/metrics-format.ts";
 import type { Counter, Metrics } from "../ports/metrics.ts";
 import { registerCluster } from "./cluster-metrics.ts";
 
@@ -20,6 +21,7 @@ export function registerMember(metrics: MetricsRegistry, member: Member): void {
   metrics.gauge("etcd_server_id", "", { server_id: hexId(member.localId) }).set(1);
   registerCluster(metrics, member);
   registerStreamFailures(metrics, member);
+  registerPromotions(metrics, member);
   registerVersion2(metrics);
   // Where authentication begins; nothing here moves it on.
   metrics.gauge("etcd_debugging_auth_revision", "").set(1);
@@ -81,6 +83,18 @@ function registerLeases({ counters }: Member, counter: Observe): void {
   counter("etcd_debugging_lease_revoked_total", () => counters.leasesRevoked);
   counter("etcd_debugging_lease_renewed_total", () => counters.leasesRenewed);
   counter("etcd_debugging_server_lease_expired_total", () => counters.leasesExpired);
+}
+
+function registerPromotions(metrics: MetricsRegistry, { counters }: Member): void {
+  metrics.observed("counter", "etcd_server_learner_promote_successes", "", () => counters.learnersPromoted);
+  const name = "etcd_server_learner_promote_failures";
+  const definition = ETCD_METRICS.find((one) => one.name === name);
+  if (definition === undefined) return;
+  metrics.rendered(definition, () =>
+    [...counters.promotionsFailed]
+      .map(([reason, count]) => `${name}{${labelList({ Reason: reason })}} ${count}\n`)
+      .join(""),
+  );
 }
 
 /** As etcd's vectors, a series shows with its first event. */

@@ -15,6 +15,9 @@ export class Counters {
   leasesRevoked = 0;
   leasesRenewed = 0;
   leasesExpired = 0;
+  learnersPromoted = 0;
+  /** By etcd's text of the reason. */
+  readonly promotionsFailed = new Map<string, number>();
   compactedKeys = 0;
   /** Unix seconds of the last compaction's end; 0 = none since the start. */
   lastCompaction = 0;

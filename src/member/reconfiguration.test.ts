@@ -6,6 +6,7 @@ import { type ClusterId, type MemberId, type Millis, memberId } from "../base/br
 import { type EtcdError, errors } from "../base/errors.ts";
 import { type ClusterMember, type MemberChange, Membership } from "../cluster/membership.ts";
 import { silentLogger } from "../ports/logger.ts";
+import { Counters } from "./counters.ts";
 import { EtcdFault } from "./fault.ts";
 import { LONE_NETWORK } from "./network.ts";
 import { Reconfiguration, type ReconfigurationHost } from "./reconfiguration.ts";
@@ -57,6 +58,7 @@ function setup({ members, connected = {}, matches, leader = 1, strict = true, pr
       },
       peers: { ...LONE_NETWORK.peers, promote: promote ?? LONE_NETWORK.peers.promote },
     },
+    counters: new Counters(),
     logger: silentLogger,
     clock: {
       now: () => now as Millis,

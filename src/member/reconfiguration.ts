@@ -8,6 +8,7 @@ import type { ClusterMember, MemberChange } from "../cluster/membership.ts";
 import { quorumOf, type Readiness, readyToAdd, readyToPromote, readyToRemove } from "../cluster/quorum.ts";
 import type { Logger } from "../ports/logger.ts";
 import { countConnected } from "./connectivity.ts";
+import type { Counters } from "./counters.ts";
 import { EtcdFault, etcdErrorOf } from "./fault.ts";
 import { callLeader, type ForwardingHost } from "./leader-calls.ts";
 import type { ReadWaiter } from "./member.ts";
@@ -28,6 +29,7 @@ export interface ReconfigurationHost extends ForwardingHost {
     readonly status: { readonly progress: ReadonlyMap<MemberId, { readonly match: number }> };
   };
   readonly network: Network;
+  readonly counters: Pick<Counters, "learnersPromoted" | "promotionsFailed">;
   readonly logger: Logger;
   changeMembership(change: MemberChange, waiter: { changed(): void; failed(error: EtcdError): void }): void;
   whenCaughtUp(waiter: ReadWaiter): void;
@@ -44,6 +46,12 @@ export interface MembersWaiter {
 const HEALTHY_MILLIS = 5000;
 /** A learner's log must be so much of the leader's. */
 const READY_SHARE = 0.9;
+
+/** Where etcd counts under the words of its membership package. */
+const REASONS: ReadonlyMap<EtcdError, string> = new Map([
+  [errors.memberNotFound, "membership: ID not found"],
+  [errors.memberNotLearner, "membership: can only promote a learner member"],
+]);
 
 const CHANGE_TYPES = {
   add: "ConfChangeAddNode",
@@ -78,11 +86,20 @@ export class Reconfiguration {
 
   /** Only the leader knows how far a learner is: who does not lead asks it. */
   promote(id: MemberId, waiter: MembersWaiter, abandoned: () => boolean): void {
+    const { counters } = this.#host;
     this.promoteHere(id, {
-      changed: (members) => waiter.changed(members),
+      changed: (members) => {
+        counters.learnersPromoted++;
+        waiter.changed(members);
+      },
       failed: (error) => {
-        if (error === errors.notLeader) this.#forwardPromotion(id, waiter, abandoned);
-        else waiter.failed(error);
+        if (error === errors.notLeader) {
+          this.#forwardPromotion(id, waiter, abandoned);
+          return;
+        }
+        const reason = REASONS.get(error) ?? error.message;
+        counters.promotionsFailed.set(reason, (counters.promotionsFailed.get(reason) ?? 0) + 1);
+        waiter.failed(error);
       },
     });
   }

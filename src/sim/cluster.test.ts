@@ -4,125 +4,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Millis } from "../base/brand.ts";
 import { nodeDigest } from "../node/digest.ts";
-import {
-  decodeHashKVResponse,
-  decodePutResponse,
-  decodeRangeResponse,
-  encodeHashKVRequest,
-  encodePutRequest,
-  encodeRangeRequest,
-} from "../wire/generated/etcdserverpb.ts";
+import { encodePutRequest, encodeRangeRequest } from "../wire/generated/etcdserverpb.ts";
 import { putRequest, rangeRequest } from "./client.ts";
-import { SimClock } from "./clock.ts";
-import { Machine, SIM_MEMBER_OPTIONS } from "./machine.ts";
-import { SimNetwork } from "./network.ts";
-import { SeededRandom } from "./random.ts";
-import { clusterOptions, simulate } from "./simulation.ts";
+import { SIM_MEMBER_OPTIONS } from "./machine.ts";
+import { others, started, turn } from "./several.test.ts";
+import { simulate } from "./simulation.ts";
 
 const first = Number(process.env["FUZZ_SEED"] ?? 2000);
 const runs = Number(process.env["FUZZ_RUNS"] ?? 3);
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-class Cluster {
-  readonly clock = new SimClock();
-  readonly network: SimNetwork;
-  readonly machines: readonly Machine[];
-
-  constructor(members: number) {
-    const random = new SeededRandom(7);
-    const digest = nodeDigest();
-    this.network = new SimNetwork(this.clock, random.fork());
-    this.machines = clusterOptions(SIM_MEMBER_OPTIONS, members, digest).map(
-      (member) =>
-        new Machine({ clock: this.clock, random: random.fork(), digest, member, network: this.network }),
-    );
-  }
-
-  /** Lets virtual time go on until `done`, or fails. */
-  async until(what: string, done: () => boolean, millis = 20_000): Promise<void> {
-    const end = this.clock.now() + millis;
-    while (!done()) {
-      assert.ok(this.clock.now() < end, `${what}, within ${millis} ms`);
-      assert.ok(this.clock.step(), "something happens");
-      await turn();
-    }
-  }
-
-  async finish<T>(what: string, promise: Promise<T>): Promise<T> {
-    const outcome: { value?: T; error?: unknown; done: boolean } = { done: false };
-    promise.then(
-      (value) => Object.assign(outcome, { value, done: true }),
-      (error: unknown) => Object.assign(outcome, { error, done: true }),
-    );
-    await turn();
-    await this.until(what, () => outcome.done);
-    if (outcome.error !== undefined) throw outcome.error;
-    return outcome.value as T;
-  }
-
-  async start(): Promise<void> {
-    for (const machine of this.machines) if (!machine.on) await this.finish("a start", machine.start());
-    await this.leader();
-  }
-
-  /** The member that those who run agree upon. */
-  async leader(among: readonly Machine[] = this.machines.filter(({ up }) => up)): Promise<Machine> {
-    const agreed = (): Machine | undefined => {
-      const ids = new Set(among.map(({ member }) => member.raft.leader));
-      return ids.size === 1 ? among.find(({ id, member }) => ids.has(id) && member.raft.isLeader) : undefined;
-    };
-    await this.until("a leader", () => agreed() !== undefined);
-    return agreed()!;
-  }
-
-  async call<T>(
-    machine: Machine,
-    method: string,
-    request: Uint8Array,
-    decode: (bytes: Uint8Array) => T,
-  ): Promise<T> {
-    const call = machine.call(`/etcdserverpb.${method}`, request, () => {})!;
-    await this.until(method, () => call.done);
-    assert.equal(call.error, undefined);
-    return decode(call.messages[0]!);
-  }
-
-  put(machine: Machine, key: string, value: string): Promise<unknown> {
-    return this.call(machine, "KV/Put", encodePutRequest(putRequest(key, value)), decodePutResponse);
-  }
-
-  async get(machine: Machine, key: string): Promise<string | undefined> {
-    const { kvs } = await this.call(
-      machine,
-      "KV/Range",
-      encodeRangeRequest(rangeRequest(key)),
-      decodeRangeResponse,
-    );
-    return kvs[0] === undefined ? undefined : Buffer.from(kvs[0].value).toString("latin1");
-  }
-
-  async hashes(): Promise<number[]> {
-    const newest = Math.max(...this.machines.map(({ member }) => member.store.currentRevision));
-    await this.until("all have applied all", () =>
-      this.machines.every(({ member }) => member.store.currentRevision === newest),
-    );
-    const request = encodeHashKVRequest({ revision: newest });
-    const found: number[] = [];
-    for (const machine of this.machines)
-      found.push((await this.call(machine, "Maintenance/HashKV", request, decodeHashKVResponse)).hash);
-    return found;
-  }
-}
-
-async function started(members = 3): Promise<Cluster> {
-  const cluster = new Cluster(members);
-  await cluster.start();
-  return cluster;
-}
-
-const others = (cluster: Cluster, one: Machine): Machine[] =>
-  cluster.machines.filter((machine) => machine !== one);
 
 test("a put through any member is read through any other", async () => {
   const cluster = await started();
