@@ -1,6 +1,6 @@
 // The program: flags → configuration → a running server. Everything else is in src/embed, src/config and below.
 import { configureProcess } from "./config/process.ts";
-import { StartError, startServer } from "./embed/server.ts";
+import { type Server, StartError, startServer } from "./embed/server.ts";
 import { isForPerson, welcomeText } from "./embed/welcome.ts";
 import { collectAlone } from "./node/collector.ts";
 import { notifySystemd } from "./node/sd-notify.ts";
@@ -13,6 +13,8 @@ handleUncaught(logger);
 try {
   const server = await startServer(config, logger, args);
   handleSignals(logger, () => server.close());
+  // As etcd: a member that was removed ends without an error, so that its supervisor may let it rest.
+  void server.removed.then(() => endRemoved(server));
   notifySystemd(logger);
   if (isForPerson(config, process.stdout.isTTY === true, process.env["npm_lifecycle_event"])) {
     await logger.flush();
@@ -23,4 +25,10 @@ try {
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   logger.fatal(error.message, error.fields);
+}
+
+async function endRemoved(server: Server): Promise<void> {
+  await server.close();
+  await logger.flush();
+  process.exit(0);
 }

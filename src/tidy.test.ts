@@ -18,7 +18,7 @@ const RANKS: readonly (readonly string[])[] = [
   ["member"],
   ["service"],
   ["sim", "http2", "http", "peer", "client", "config", "cli"],
-  ["grpc"],
+  ["grpc", "bootstrap"],
   ["ctl", "utl", "embed"],
   ["main.ts"],
 ];
@@ -26,7 +26,7 @@ const CORE: ReadonlySet<string> = new Set(
   "base wire bbolt raft mvcc watch lease auth cluster apply".split(" "),
 );
 const EDGE: ReadonlySet<string> = new Set(
-  "node http2 grpc peer http client config cli ctl utl embed main.ts".split(" "),
+  "node http2 grpc peer http client config bootstrap cli ctl utl embed main.ts".split(" "),
 );
 
 /** Words that core may not say, and what to do instead. */

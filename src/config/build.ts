@@ -3,7 +3,7 @@
 import { byteCount, type Millis, millis } from "../base/brand.ts";
 import type { LoggingOptions } from "../node/logger.ts";
 import { cipherSuiteProblem } from "./cipher-suites.ts";
-import type { AutoCompaction, Config, TlsConfig, TlsVersion } from "./config.ts";
+import type { AutoCompaction, Config, DiscoveryConfig, TlsConfig, TlsVersion } from "./config.ts";
 import type { FlagValues } from "./flag-values.ts";
 import { type Parsed, parseDuration, parsed, unparsed } from "./go-values.ts";
 import { clientTlsProblem, missingTlsProblem, peerTlsProblem } from "./tls-checks.ts";
@@ -157,6 +157,8 @@ export function buildConfig(input: BuildInput): Config {
     advertisePeerUrls: values.urls("initial-advertise-peer-urls"),
     advertiseClientUrls: values.urls("advertise-client-urls"),
     initialCluster: values.text("initial-cluster"),
+    discovery: discovery(values),
+    discoverySrv: discoverySrv(values),
     initialClusterState: values.text("initial-cluster-state") === "existing" ? "existing" : "new",
     initialClusterToken: values.text("initial-cluster-token"),
     quotaBackendBytes:
@@ -196,6 +198,32 @@ export function buildConfig(input: BuildInput): Config {
     logging,
     featureGates: values.gates(),
   };
+}
+
+function discovery(values: FlagValues): DiscoveryConfig | undefined {
+  const endpoints = values.texts("discovery-endpoints");
+  if (endpoints.length === 0) return undefined;
+  const [user = "", ...rest] = values.text("discovery-user").split(":");
+  return {
+    endpoints,
+    token: values.text("discovery-token"),
+    dialTimeoutMillis: duration(values, "discovery-dial-timeout"),
+    requestTimeoutMillis: duration(values, "discovery-request-timeout"),
+    keepaliveTimeMillis: duration(values, "discovery-keepalive-time"),
+    keepaliveTimeoutMillis: duration(values, "discovery-keepalive-timeout"),
+    insecureTransport: values.bool("discovery-insecure-transport"),
+    insecureSkipVerify: values.bool("discovery-insecure-skip-tls-verify"),
+    certFile: values.text("discovery-cert"),
+    keyFile: values.text("discovery-key"),
+    caFile: values.text("discovery-cacert"),
+    user,
+    password: values.text("discovery-password") || rest.join(":"),
+  };
+}
+
+function discoverySrv(values: FlagValues): Config["discoverySrv"] {
+  const domain = values.text("discovery-srv");
+  return domain === "" ? undefined : { domain, serviceName: values.text("discovery-srv-name") };
 }
 
 function duration(values: FlagValues, name: string): Millis {

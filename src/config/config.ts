@@ -29,6 +29,23 @@ export type AutoCompaction =
   | { readonly mode: "periodic"; readonly retentionMillis: Millis }
   | { readonly mode: "revision"; readonly retentionRevisions: number };
 
+/** v3 discovery: a registry in an etcd that runs already. Empty texts mean "not given". */
+export type DiscoveryConfig = {
+  readonly endpoints: readonly string[];
+  readonly token: string;
+  readonly dialTimeoutMillis: Millis;
+  readonly requestTimeoutMillis: Millis;
+  readonly keepaliveTimeMillis: Millis;
+  readonly keepaliveTimeoutMillis: Millis;
+  readonly insecureTransport: boolean;
+  readonly insecureSkipVerify: boolean;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+  readonly user: string;
+  readonly password: string;
+};
+
 export type Config = {
   readonly name: string;
   readonly dataDir: string;
@@ -58,8 +75,11 @@ export type Config = {
   readonly advertisePeerUrls: readonly EndpointUrl[];
   readonly advertiseClientUrls: readonly EndpointUrl[];
 
-  /** As given; parsed and judged by verifyBootstrap when the data directory is empty, else without meaning. */
+  /** As given; parsed and judged by src/bootstrap when the data directory is empty, else without meaning. */
   readonly initialCluster: string;
+  readonly discovery: DiscoveryConfig | undefined;
+  /** DNS: the domain, and the suffix of the service's name ("" = none). */
+  readonly discoverySrv: { readonly domain: string; readonly serviceName: string } | undefined;
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
 

@@ -8,24 +8,11 @@ type NotYet = {
   asked(values: FlagValues): boolean;
 };
 
-function given(flag: string, why: string): NotYet {
-  return { flag, why, asked: (values) => values.text(flag) !== "" };
-}
-
 function switchedOn(flag: string, why: string): NotYet {
   return { flag, why, asked: (values) => values.bool(flag) };
 }
 
-const DISCOVERY = "members cannot find each other by discovery; name this one member in --initial-cluster";
-
 const NOT_YET: readonly NotYet[] = [
-  {
-    flag: "discovery-endpoints",
-    why: DISCOVERY,
-    asked: (values) => values.texts("discovery-endpoints").length > 0,
-  },
-  given("discovery-srv", DISCOVERY),
-  given("discovery-srv-name", DISCOVERY),
   switchedOn("force-new-cluster", "there are no clusters to be cut down to one member"),
   switchedOn("memory-mlock", "the memory of a Node process cannot be locked in RAM"),
   switchedOn("socket-reuse-port", "Node sets SO_REUSEPORT from version 23 on only"),

@@ -144,7 +144,6 @@ test("what is not supported yet is said, not ignored", () => {
   for (const args of [
     "--force-new-cluster",
     "--memory-mlock=true",
-    "--discovery-srv=example.org",
     "--enable-distributed-tracing",
     "--auth-token=jwt,pub-key=a,priv-key=b,sign-method=RS256",
     "--experimental-memory-mlock",

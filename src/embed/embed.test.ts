@@ -8,7 +8,10 @@ import { test } from "node:test";
 import { Client } from "../client/client.ts";
 import { embed, type Server, StartError } from "./embed.ts";
 
-const URLS = ["--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0"];
+const URLS = [
+  ...["--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0"],
+  ...["--listen-peer-urls", "http://127.0.0.1:0"],
+];
 
 function start(directory: string, ...more: string[]): Promise<Server> {
   return embed(["--data-dir", directory, ...URLS, "--log-outputs", "/dev/null", ...more]);

@@ -2,17 +2,19 @@
 import { SERVER_VERSION } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
 import type { AutoCompaction } from "../member/compactor.ts";
+import type { InitialCluster } from "../member/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
 
 /** etcd's defaults for what is 0 in the configuration. */
 const COMPACTION_BATCH_DEFAULT = 1000;
 const WATCH_PROGRESS_MILLIS_DEFAULT = 600_000;
 
-export function memberOptions(config: Config): MemberOptions {
+export function memberOptions(config: Config, initialCluster?: InitialCluster): MemberOptions {
   return {
     name: config.name,
     dataDirectory: config.dataDir,
     walDirectory: config.walDir,
+    initialCluster,
     clusterToken: config.initialClusterToken,
     peerUrls: config.advertisePeerUrls.map((url) => url.text),
     clientUrls: config.advertiseClientUrls.map((url) => url.text),

@@ -9,7 +9,10 @@ import { test } from "node:test";
 import { Client } from "../client/client.ts";
 import { embed, type Server } from "./embed.ts";
 
-const URLS = ["--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0"];
+const URLS = [
+  ...["--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0"],
+  ...["--listen-peer-urls", "http://127.0.0.1:0"],
+];
 
 async function withServer(
   more: readonly string[],

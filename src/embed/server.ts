@@ -4,8 +4,8 @@ import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import type { MemberId } from "../base/brand.ts";
 import { goDuration } from "../base/go-duration.ts";
+import { firstStart } from "../bootstrap/first-start.ts";
 import { hexId } from "../cluster/ids.ts";
-import { type Bootstrap, verifyBootstrap } from "../config/bootstrap.ts";
 import type { Config } from "../config/config.ts";
 import { connectionLimit } from "../config/connection-limit.ts";
 import { registerFeatureMetrics } from "../config/feature-metrics.ts";
@@ -18,9 +18,11 @@ import { GrpcServer } from "../grpc/server.ts";
 import { createClientHandler, createMetricsHandler, type HttpOptions } from "../http/handler.ts";
 import { createHttpServer } from "../http/server.ts";
 import { LogOpenError } from "../log/errors.ts";
+import type { InitialCluster } from "../member/initial-cluster.ts";
 import type { Member } from "../member/member.ts";
 import { logDirectory, openMember, type World } from "../member/open.ts";
 import { publish } from "../member/publish.ts";
+import type { PeerClient } from "../member/transport.ts";
 import { VersionError } from "../member/version-monitor.ts";
 import { nodeClock } from "../node/clock.ts";
 import { tryLockDatabase } from "../node/database-lock.ts";
@@ -35,12 +37,14 @@ import { GrpcMetrics } from "../node/metrics-grpc.ts";
 import { fileDescriptorLimit, type ProcessMetrics, registerProcessMetrics } from "../node/metrics-process.ts";
 import { nodeRandom } from "../node/random.ts";
 import type { TlsContext } from "../node/tls-context.ts";
+import type { PeerNetwork } from "../peer/network.ts";
 import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
 import { MESSAGE_OVERHEAD_BYTES } from "../service/watch.ts";
 import { healthSource } from "./health-source.ts";
 import { clientRequestCells, registerMember, registerTransport } from "./member-metrics.ts";
 import { memberOptions } from "./member-options.ts";
+import { openPeers } from "./peers.ts";
 import { plainBridge } from "./plain-bridge.ts";
 
 /**
@@ -56,6 +60,8 @@ export type Server = {
   readonly metrics: MetricsRegistry;
   /** Ports of --listen-client-urls, in their order, as really taken (0 for unix sockets). */
   readonly clientPorts: readonly number[];
+  /** Resolves when this member was removed from its cluster: there is nothing left to do but to close. */
+  readonly removed: Promise<void>;
   /** Ends gracefully: GOAWAY to clients, a last checkpoint, the directory free again. */
   close(): Promise<void>;
 };
@@ -81,23 +87,23 @@ export async function startServer(
   registerFeatureMetrics(metrics, config.featureGates);
   const processMetrics = registerProcessMetrics(metrics);
   const here = world(config, logger, metrics);
-  const known = await checkFirstStart(config, logger, here);
-  const tls = await clientTlsContext(config, logger).catch((error: unknown) => {
-    throw new StartError("failed to start etcd", { error: textOf(error) });
-  });
-  const member = await open(config, here);
-  if (known && config.featureGates.enabled("InitialCorruptCheck")) await checkCorruption(member, logger);
+  const tls = await clientTlsContext(config, logger).catch(cannotStart);
+  const removal = new Removal();
+  const peers = await openPeers(config, logger, metrics, () => removal.happened()).catch(cannotStart);
+  const member = await openBetween(peers, config, logger, here);
+  member.onRemoved = () => removal.happened();
   registerMember(metrics, member);
   const health = new HealthService();
   const http = httpOptions(config, member, metrics, processMetrics, logger, args);
-  const edge = await openEdge(config, member, health, http, tls, metrics, logger);
+  const edge = await openEdge(config, member, peers, health, http, tls, metrics, logger);
   registerTransport(metrics, edge.grpc.stats);
   processMetrics.serving();
-  await publish(member);
+  await Promise.race([publish(member), removal.promise]);
   announce(config, member.localId, logger);
   return {
     member,
     metrics,
+    removed: removal.promise,
     clientPorts: edge.listeners.slice(0, config.listenClientUrls.length).map((listener) => listener.port),
     close: async () => {
       const fields = {
@@ -110,23 +116,71 @@ export async function startServer(
       health.setServing(false);
       await edge.close();
       await member.close();
-
+      await peers.close();
       processMetrics.stop();
       logger.info("closed etcd server", fields);
     },
   };
 }
 
-/** Only a member without data looks at --initial-cluster. True when there is data. */
-async function checkFirstStart(config: Config, logger: NodeLogger, { disk }: World): Promise<boolean> {
+/** Whether the member was removed from its cluster; it, or another member, says so, perhaps more than once. */
+class Removal {
+  readonly promise: Promise<void>;
+  #resolve: () => void = () => {};
+
+  constructor() {
+    this.promise = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  happened(): void {
+    this.#resolve();
+  }
+}
+
+function cannotStart(error: unknown): never {
+  throw new StartError("failed to start etcd", { error: textOf(error) });
+}
+
+/** The member, with its ways to the others. The network is closed again when there can be no member. */
+async function openBetween(
+  network: PeerNetwork,
+  config: Config,
+  logger: NodeLogger,
+  here: World,
+): Promise<Member> {
+  try {
+    const cluster = await initialCluster(config, logger, network.client, here);
+    const member = await open(config, cluster, { ...here, connect: network.connect });
+    const known = cluster === undefined;
+    if (known && config.featureGates.enabled("InitialCorruptCheck")) await checkCorruption(member, logger);
+    return member;
+  } catch (error) {
+    await network.close();
+    throw error;
+  }
+}
+
+/** Only a member without data looks at the flags that name its first cluster; undefined when there is data. */
+async function initialCluster(
+  config: Config,
+  logger: NodeLogger,
+  peers: PeerClient,
+  { disk, digest }: World,
+): Promise<InitialCluster | undefined> {
   const known =
     (await disk.exists(logDirectory(config.dataDir, config.walDir))) ||
     (await disk.exists(`${config.dataDir}/member/snap/db`));
   logger.info(STARTUP_MESSAGE, startupFields(config, known));
-  if (known) return true;
-  const bootstrap: Bootstrap = verifyBootstrap(config);
-  if (!bootstrap.ok) throw new StartError("discovery failed", { error: bootstrap.error });
-  return false;
+  if (known) return undefined;
+  const cluster = await firstStart(config, {
+    peers,
+    digest,
+    logger: logger.named("bootstrap/first-start.ts"),
+  });
+  if (typeof cluster === "string") throw new StartError("discovery failed", { error: cluster });
+  return cluster;
 }
 
 /** A member that differs from the others must not serve. One that is new has nothing to compare. */
@@ -138,9 +192,9 @@ async function checkCorruption(member: Member, logger: NodeLogger): Promise<void
   throw new StartError("failed to start etcd", { error: problem });
 }
 
-async function open(config: Config, here: World): Promise<Member> {
+async function open(config: Config, cluster: InitialCluster | undefined, here: World): Promise<Member> {
   try {
-    return await openMember(memberOptions(config), here);
+    return await openMember(memberOptions(config, cluster), here);
   } catch (error) {
     if (error instanceof LogOpenError || error instanceof EtcdDataError) {
       throw new StartError("failed to open the data directory", {
@@ -161,6 +215,7 @@ type Edge = { readonly grpc: GrpcServer; readonly listeners: readonly Listener[]
 async function openEdge(
   config: Config,
   member: Member,
+  peers: PeerNetwork,
   health: HealthService,
   http: HttpOptions,
   tls: TlsContext | undefined,
@@ -221,7 +276,8 @@ async function openEdge(
   } catch (error) {
     await close();
     await member.close();
-    throw new StartError("failed to start etcd", { error: textOf(error) });
+    await peers.close();
+    cannotStart(error);
   }
   return { grpc, listeners, close };
 }
