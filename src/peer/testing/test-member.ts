@@ -228,6 +228,14 @@ export class TestMember implements TransportReceiver, PeerService, Logger {
     ).length;
   }
 
+  /** The fields of these lines, as JSON. */
+  lines(what: string): string[] {
+    const text = (_: string, value: unknown): unknown => (typeof value === "bigint" ? String(value) : value);
+    return this.#events
+      .filter((event) => event.what === what)
+      .map((event) => JSON.stringify(event.fields, text));
+  }
+
   /** Until this has happened so many times. */
   logged(what: string, fields: Fields = {}, times = 1): Promise<void> {
     return this.until(() => this.count(what, fields) >= times);
