@@ -1,10 +1,12 @@
 // Goal: messages reach the other member whole and in order, over whichever way there is, and a member that cannot be reached, reads nothing
 // or does not belong to us costs nothing but a report. Method: two real networks on loopback, without raft.
 import assert from "node:assert/strict";
+import { get } from "node:http";
+import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { type ClusterId, memberId } from "../base/brand.ts";
 import { MessageType } from "../raft/message.ts";
-import { append, connectedPair, message, TestMember } from "./testing/test-member.ts";
+import { append, connectedPair, message, TEST_TIMINGS, TestMember } from "./testing/test-member.ts";
 
 test("appends take one stream, everything else the other, both in order", async () => {
   const [a, b] = await connectedPair();
@@ -172,4 +174,115 @@ test("who calls before there is a member is told to come again", async () => {
   const answer = await fetch(`${early.url}/members`);
   assert.equal(answer.status, 503);
   await early.close();
+});
+
+/** Asks for a's stream to b, and reads nothing of it. */
+function deafReader(a: TestMember, kind: "msgapp" | "message"): Promise<Socket> {
+  return new Promise((resolve) => {
+    const headers = {
+      "X-Server-From": "b",
+      "X-Server-Version": "3.7.1",
+      "X-Min-Cluster-Version": "3.0.0",
+      "X-Etcd-Cluster-ID": "c1",
+      "X-Raft-To": "a",
+    };
+    get(`${a.url}/raft/stream/${kind}/b`, { headers, agent: false }, (response) => {
+      response.on("error", () => {});
+      response.socket.on("error", () => {});
+      response.pause();
+      response.socket.pause();
+      resolve(response.socket);
+    });
+  });
+}
+
+test("a member that reads nothing costs a bounded queue, and then its connection", async () => {
+  const timings = { ...TEST_TIMINGS, ioTimeoutMillis: 200 };
+  const a = await new TestMember(0xan, { timings }).start();
+  const id = memberId(0xbn);
+  a.network.transport.addPeer(id, ["http://127.0.0.1:1"]);
+  await deafReader(a, "msgapp");
+  const b = { localId: id } as TestMember;
+  const megabyte = "x".repeat(1024 * 1024);
+  let index = 1;
+  while (a.count("dropped internal Raft message since sending buffer is full") === 0) {
+    a.network.transport.send([append(a, b, index++, megabyte)]);
+    assert.ok(index < 80, "no more than the queue's 64 MiB");
+  }
+  assert.ok(index > 60, `${index} messages of a megabyte`);
+  await a.logged("unreachable");
+  await a.logged("lost TCP streaming connection with remote peer", {
+    "stream-writer-type": "stream MsgApp v2",
+  });
+  await a.close();
+});
+
+test("the number of messages that wait is bounded, too", async () => {
+  const a = await new TestMember(0xan).start();
+  const id = memberId(0xbn);
+  a.network.transport.addPeer(id, ["http://127.0.0.1:1"]);
+  await deafReader(a, "message");
+  const b = { localId: id } as TestMember;
+  const beats = Array.from({ length: 5000 }, () => message(MessageType.MsgHeartbeat, a, b));
+  a.network.transport.send(beats);
+  assert.equal(a.count("dropped internal Raft message since sending buffer is full"), 5000 - 4096);
+  await a.logged("unreachable");
+  assert.equal(a.count("unreachable"), 1, "once for all that was dropped in a turn");
+  await a.close();
+});
+
+test("a stream that falls silent is dialled again", async () => {
+  const sockets: Socket[] = [];
+  let dials = 0;
+  const silent = createServer((socket) => {
+    sockets.push(socket);
+    socket.on("error", () => {});
+    socket.once("data", (head) => {
+      if (head.includes("/raft/stream/message")) dials++;
+      socket.write("HTTP/1.1 200 OK\r\nX-Server-Version: 3.7.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    });
+  });
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { port } = silent.address() as { port: number };
+  const a = await new TestMember(0xan, { timings: { ...TEST_TIMINGS, ioTimeoutMillis: 100 } }).start();
+  a.network.transport.addPeer(memberId(0xbn), [`http://127.0.0.1:${port}`]);
+  await a.logged(
+    "lost TCP streaming connection with remote peer",
+    { "stream-reader-type": "stream Message" },
+    2,
+  );
+  assert.ok(dials >= 2);
+  await a.close();
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+});
+
+test("a stream with a frame that is cut short or nonsense is given up, and dialled again", async () => {
+  const sockets: Socket[] = [];
+  let dials = 0;
+  const broken = createServer((socket) => {
+    sockets.push(socket);
+    socket.on("error", () => {});
+    socket.once("data", (head) => {
+      socket.write("HTTP/1.1 200 OK\r\nX-Server-Version: 3.7.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+      if (!head.includes("/raft/stream/msgapp")) return;
+      // First half a frame and an end, then a type that nobody knows.
+      if (dials++ === 0) socket.end("3\r\n\x02\x00\x00\r\n");
+      else socket.write("1\r\n\x07\r\n");
+    });
+  });
+  await new Promise<void>((resolve) => broken.listen(0, "127.0.0.1", resolve));
+  const { port } = broken.address() as { port: number };
+  const a = await new TestMember(0xan).start();
+  a.network.transport.addPeer(memberId(0xbn), [`http://127.0.0.1:${port}`]);
+  const lost = (error: string): Promise<void> =>
+    a.logged("lost TCP streaming connection with remote peer", {
+      "stream-reader-type": "stream MsgApp v2",
+      error,
+    });
+  await lost("unexpected EOF");
+  await lost("failed to parse type 7 in msgappv2 stream");
+  await a.close();
+  for (const socket of sockets) socket.destroy();
+  broken.close();
 });
