@@ -3,6 +3,7 @@
 // Words narrow the run to cases whose name contains one of them. It must end by itself and leave no process behind.
 import { parseArgs } from "node:util";
 import { apiserverCases } from "./cases/apiserver.ts";
+import { bodyCases } from "./cases/bodies.ts";
 import { clientCases } from "./cases/clientv3.ts";
 import { corruptionCases } from "./cases/corruption.ts";
 import { crashCases } from "./cases/crash.ts";
@@ -34,6 +35,7 @@ const all: readonly Case[] = [
   ...corruptionCases,
   ...memoryCases,
   ...peerCases,
+  ...bodyCases,
   ...apiserverCases,
 ];
 

@@ -5,32 +5,15 @@ import { join } from "node:path";
 import { type LeaseId, type MemberId, memberId } from "../../src/base/brand.ts";
 import { errors } from "../../src/base/errors.ts";
 import { EtcdFault } from "../../src/member/fault.ts";
-import type { PeerTlsOptions } from "../../src/peer/network.ts";
 import { type Case, check, equal, match } from "../lib/case.ts";
 import { makeCertificates } from "../lib/certificates.ts";
 import { mustRun } from "../lib/command.ts";
 import { makeRunDir, removeRunDir } from "../lib/paths.ts";
+import { NO_TLS } from "../lib/peer-tls.ts";
 import { freePort } from "../lib/ports.ts";
 import { newCluster, RaftMember } from "../lib/raft-member.ts";
 import { realEtcd, Server, type ServerCommand } from "../lib/server.ts";
 import { peer } from "../peers.ts";
-
-const NO_TLS: PeerTlsOptions = {
-  certFile: "",
-  keyFile: "",
-  clientCertFile: "",
-  clientKeyFile: "",
-  trustedCaFile: "",
-  clientCertAuth: false,
-  crlFile: "",
-  allowedCommonNames: [],
-  allowedHostnames: [],
-  ciphers: undefined,
-  minVersion: undefined,
-  maxVersion: undefined,
-  skipClientSanVerification: false,
-  selfSigned: false,
-};
 
 interface Pair {
   readonly etcd: Server;
