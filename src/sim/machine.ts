@@ -182,7 +182,8 @@ export class Machine {
     const { member } = this.#running;
     this.#running = undefined;
     try {
-      await member.close();
+      // A process that dies on the way never gets to its end.
+      await Promise.race([member.close(), new Promise<void>((resolve) => life.ended.add(resolve))]);
     } catch (error) {
       if (life.alive) throw error;
     }
@@ -265,11 +266,11 @@ export class Machine {
   }
 
   #connected(life: Process): Pick<World, "connect"> {
-    const { network } = this.#options;
+    const { network, member } = this.#options;
     if (network === undefined) return {};
     return {
-      connect: (receiver) => {
-        life.network = network.attach(receiver, life.clock);
+      connect: (receiver, service) => {
+        life.network = network.attach(receiver, service, member.peerUrls, life.clock);
         return life.network;
       },
     };

@@ -4,13 +4,14 @@
 import { assert } from "../base/assert.ts";
 import type { MemberId, Millis } from "../base/brand.ts";
 import { concatBytes } from "../base/bytes.ts";
-import { LONE_NETWORK, type Network } from "../member/network.ts";
-import type { SnapshotBody, Transport, TransportReceiver } from "../member/transport.ts";
+import type { Network } from "../member/network.ts";
+import type { PeerService, SnapshotBody, Transport, TransportReceiver } from "../member/transport.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Message, MessageType } from "../raft/message.ts";
 import { messageFromWire, messageToWire } from "../raft/wire-message.ts";
 import { decodeMessage, encodeMessage } from "../wire/generated/raftpb.ts";
 import type { SimClock } from "./clock.ts";
+import { type Answerer, NO_ANSWER, simPeerClient } from "./peer-client.ts";
 import type { SeededRandom } from "./random.ts";
 
 /** What the network is like: times in milliseconds, chances as one in so many (0 = never). */
@@ -37,8 +38,8 @@ const SILENCE_MILLIS = 1000;
 const REFUSAL_MILLIS = 5;
 
 /** One process on the network. */
-type Endpoint = {
-  readonly receiver: TransportReceiver;
+type Endpoint = Answerer & {
+  readonly peerUrls: readonly string[];
   /** What it hears, it hears when it is not busy and not stopped. */
   readonly clock: Clock;
   alive: boolean;
@@ -66,9 +67,19 @@ export class SimNetwork {
   /** The network of one process. `close` ends it, as its death does. */
   attach(
     receiver: TransportReceiver,
+    service: PeerService,
+    peerUrls: readonly string[],
     clock: Clock,
   ): Network & { close(): void; pause(): void; goOn(): void } {
-    const endpoint: Endpoint = { receiver, clock, alive: true, held: undefined, heard: new Map() };
+    const endpoint: Endpoint = {
+      receiver,
+      service,
+      peerUrls,
+      clock,
+      alive: true,
+      held: undefined,
+      heard: new Map(),
+    };
     this.#endpoints.set(receiver.localId, endpoint);
     const close = (): void => {
       endpoint.alive = false;
@@ -76,7 +87,7 @@ export class SimNetwork {
     };
     return {
       transport: this.#transport(endpoint, close),
-      peers: LONE_NETWORK.peers,
+      peers: simPeerClient((urls, timeout, question) => this.#ask(endpoint, urls, timeout, question)),
       close,
       pause: () => {
         endpoint.held ??= [];
@@ -181,6 +192,43 @@ export class SimNetwork {
     }
     this.#hear(target, sender);
     target.clock.endOfTurn(() => deliver(target, bytes));
+  }
+
+  /** A question and its answer, each of which may be lost on the way. */
+  #ask<T>(
+    from: Endpoint,
+    peerUrls: readonly string[],
+    timeoutMillis: number,
+    question: (answerer: Answerer) => Promise<T>,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      from.clock.after(timeoutMillis as Millis, () => reject(NO_ANSWER));
+      const target = [...this.#endpoints.values()].find((each) =>
+        each.peerUrls.some((url) => peerUrls.includes(url)),
+      );
+      const sender = from.receiver.localId;
+      if (target === undefined) {
+        from.clock.after(REFUSAL_MILLIS as Millis, () => reject(NO_ANSWER));
+        return;
+      }
+      const answerer = target.receiver.localId;
+      const back = (answer: () => void): void => this.#carry(answerer, sender, from, answer);
+      this.#carry(sender, answerer, target, () => {
+        if (!target.alive) return;
+        question(target).then(
+          (value) => back(() => resolve(value)),
+          (error: unknown) => back(() => reject(error)),
+        );
+      });
+    });
+  }
+
+  #carry(from: MemberId, to: MemberId, target: Endpoint, happen: () => void): void {
+    const { lossOneIn } = this.weather;
+    if (lossOneIn > 0 && this.#random.once(lossOneIn)) return;
+    this.#clock.after(this.#delay(from, to), () => {
+      if (!this.#cut.has(`${from}>${to}`)) target.clock.endOfTurn(happen);
+    });
   }
 
   #hear(target: Endpoint, sender: MemberId): void {

@@ -41,8 +41,7 @@ export const FAULTS: readonly FaultKind[] = [
   bitFlip,
 ];
 
-/** For a cluster: clients talk to any member, so every workload holds all members to one history. */
-export const CLUSTER_WORKLOADS: readonly Workload[] = [registers, txnAppend, watchEverything, compactor];
+/** For a cluster, whose clients talk to any member: the same workloads hold all members to one history. */
 export const CLUSTER_FAULTS: readonly FaultKind[] = [
   ...[crash, crashInRecovery, kill, wallJump, restart, slowFlush, failedFlush].map(onSomeMember),
   killMany,
@@ -169,8 +168,7 @@ class Simulation {
       );
     this.#observeAll();
     const seconds = this.#options.seconds ?? SECONDS;
-    const usual = this.#isCluster ? CLUSTER_WORKLOADS : WORKLOADS;
-    const workloads = (this.#options.workloads ?? usual).map((workload) =>
+    const workloads = (this.#options.workloads ?? WORKLOADS).map((workload) =>
       this.#start(workload, random.fork()),
     );
     // In a cluster two faults may meet.
@@ -372,9 +370,15 @@ class Simulation {
         hash = (Math.imul(hash, 31) + part) >>> 0;
     }
     const fingerprint = `${records.length} calls, ${newestRevision} revisions, ${events} events, ${hash.toString(16)}`;
+    const { faults, network } = this.#sim;
+    if (network !== undefined) {
+      const { lost, doubled, cut, snapshots } = network.counts;
+      faults.set("messages lost", lost).set("messages doubled", doubled).set("messages cut off", cut);
+      faults.set("snapshots sent", snapshots);
+    }
     return {
       violations,
-      faults: this.#sim.faults,
+      faults,
       calls: records.length,
       revisions: newestRevision,
       events,
@@ -393,8 +397,6 @@ export function clusterOptions(
   const urls = new Map(names.map((name, n) => [name, [`http://10.0.0.${n + 1}:2380`]]));
   return names.map((name) => ({
     ...settings,
-    // Without snapshots nobody may fall behind further than the log reaches.
-    catchUpEntries: 5000,
     name,
     peerUrls: urls.get(name)!,
     initialCluster: newCluster(urls, name, settings.clusterToken, digest.sha1),
