@@ -127,6 +127,16 @@ export class Log {
   }
 
   /** The hard state written last. */
+  /**
+   * Forgets entries that were written without any hard state: the very first flush was torn between the two, so nobody was told of them.
+   * Before start().
+   */
+  forgetUnvoted(): void {
+    const { table, hardState } = this.#recovered;
+    assert(hardState === undefined, "a log with a hard state keeps its entries");
+    table.reset(0, 0);
+  }
+
   get hardState(): HardState | undefined {
     return this.#running?.appender.hardState ?? this.#recovered.hardState;
   }

@@ -91,7 +91,10 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     world,
   );
   checkVersion(options.serverVersion, state.membership.version);
-  if (fresh) state.membership.expect(initial.members);
+  if (fresh) {
+    log.forgetUnvoted();
+    state.membership.expect(initial.members);
+  }
   await log.start(identity);
   const random = (bound: number): number => world.random.below(bound);
   const hub = new WatchHub(state.store, eventEncoder(state.store, log.values), newSlotList());

@@ -6,8 +6,8 @@ import type { Millis } from "../base/brand.ts";
 import { nodeDigest } from "../node/digest.ts";
 import { encodePutRequest, encodeRangeRequest } from "../wire/generated/etcdserverpb.ts";
 import { putRequest, rangeRequest } from "./client.ts";
-import { SIM_MEMBER_OPTIONS } from "./machine.ts";
-import { others, started, turn } from "./several.test.ts";
+import { type Machine, SIM_MEMBER_OPTIONS } from "./machine.ts";
+import { Cluster, others, started, turn } from "./several.test.ts";
 import { simulate } from "./simulation.ts";
 
 const first = Number(process.env["FUZZ_SEED"] ?? 2000);
@@ -104,6 +104,20 @@ test("a member that is stopped hands its leadership over first, so nobody waits 
   await cluster.finish("a stop", leader.stop());
   assert.ok(others(cluster, leader).some(({ member }) => member.raft.isLeader));
   assert.ok(cluster.clock.now() - began < SIM_MEMBER_OPTIONS.electionMillis);
+});
+
+test("a member whose first start lost its power anywhere starts anew", async () => {
+  for (let operations = 1; operations < 60; operations += 2) {
+    const cluster = new Cluster(3);
+    const [machine] = cluster.machines as [Machine, ...Machine[]];
+    let left = operations;
+    machine.fault = () => (--left > 0 ? undefined : "crash");
+    await cluster.finish("a start", machine.start());
+    machine.fault = undefined;
+    if (machine.on) machine.powerLoss();
+    await cluster.start();
+    await cluster.put(machine, "k", "v");
+  }
 });
 
 test("leadership goes to the voter that an operator names", async () => {
