@@ -69,8 +69,9 @@ export class LeaseKeeper {
 
   /** Renews for a keepalive. No closures on the way of a leader that need not ask the others. */
   renew(id: LeaseId, waiter: RenewWaiter): void {
-    if (!this.#member.raft.isLeader) waiter.notPrimary();
-    else if (this.#member.canReadNow) this.#renewProved(id, waiter);
+    const { raft } = this.#member;
+    if (!raft.isLeader) waiter.notPrimary();
+    else if (raft.isActive || this.#member.canReadNow) this.#renewProved(id, waiter);
     else
       this.#member.read({
         ready: () => this.#renewProved(id, waiter),

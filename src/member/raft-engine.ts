@@ -37,6 +37,9 @@ const RECEIVED_BYTES_MAX = 64 << 20;
 /** Payload that a leader has appended and that is not committed; beyond it proposals are dropped. */
 const UNCOMMITTED_BYTES_MAX = 512 << 20;
 
+/** Heartbeats that a tick may be late, until time counts as standing still. */
+const TICKS_LATE_MAX = 2;
+
 export type RaftEngineOptions = {
   readonly id: MemberId;
   readonly storage: RaftStorage;
@@ -90,6 +93,7 @@ export class RaftEngine implements Engine {
   #lettingGo = false;
   #ticker: Timer | undefined;
   #tickDue = 0;
+  #tickedInTime = false;
   readonly #run = (): void => this.#work();
 
   constructor(options: RaftEngineOptions, events: EngineEvents) {
@@ -302,6 +306,15 @@ export class RaftEngine implements Engine {
     return this.#options.electionTicks * this.#options.heartbeatMillis;
   }
 
+  /**
+   * Raft's time goes on, so that a leader without a majority has stepped down, or does so within the time that a new leader adds to every
+   * lease: what it says of leases needs no question to the others. etcd's isActive.
+   */
+  get isActive(): boolean {
+    const { clock, heartbeatMillis } = this.#options;
+    return this.#tickedInTime && clock.now() <= this.#tickDue + TICKS_LATE_MAX * heartbeatMillis;
+  }
+
   #tickLater(): void {
     const { clock, heartbeatMillis } = this.#options;
     this.#tickDue = clock.now() + heartbeatMillis;
@@ -316,6 +329,7 @@ export class RaftEngine implements Engine {
     const late = this.#options.clock.now() - this.#tickDue;
     // After so long a standstill the others have elected somebody else. What is proposed now must wait for that leader, not for us.
     if (late > this.#electionMillis) this.#letGo(`no tick for ${Math.round(late)} ms`);
+    this.#tickedInTime = late <= TICKS_LATE_MAX * this.#options.heartbeatMillis && !this.#isDiskStalled();
     if (!this.#isDiskStalled()) this.#node.tick();
     this.#proposals.expire(this.#options.clock.now());
     this.#reads.tick();
