@@ -9,7 +9,7 @@ import { CairnMember } from "../lib/cairn-member.ts";
 import { type Case, check, equal, match } from "../lib/case.ts";
 import { mustRun } from "../lib/command.ts";
 import { fillMixed, hashKv } from "../lib/fill.ts";
-import { makeRunDir, removeRunDir } from "../lib/paths.ts";
+import { makeRunDir, projectRoot, removeRunDir } from "../lib/paths.ts";
 import { NO_TLS } from "../lib/peer-tls.ts";
 import { freePort } from "../lib/ports.ts";
 import { realEtcd, Server, type ServerCommand } from "../lib/server.ts";
@@ -142,13 +142,73 @@ async function judgeBody(ours: CairnMember, file: string): Promise<void> {
   match(await mustRun([etcdutl, "hashkv", file]), new RegExp(`^${hash},`), "etcdutl hashkv");
 }
 
+/** Three directories restored from one snapshot: two of ours and a real etcd are the new cluster. */
+async function restoredThree(etcdutl: string): Promise<void> {
+  const dir = makeRunDir("bodies");
+  const names = ["a", "b", "c"];
+  const ports = [await freePort(), await freePort(), await freePort()] as const;
+  const cluster = names.map((name, i) => `${name}=${url(ports[i]!)}`).join(",");
+  const file = join(dir, "snapshot.db");
+  let before: unknown;
+  const source = await Server.start(await realEtcd(), { dataDir: join(dir, "source") });
+  try {
+    await fillMixed(source);
+    before = (await hashKv(source)).hash;
+    await mustRun([await peer("etcdctl"), ...source.clientFlags, "snapshot", "save", file]);
+  } finally {
+    await source.stop();
+  }
+  for (const [i, name] of names.entries()) {
+    const own = [
+      "--name",
+      name,
+      "--initial-advertise-peer-urls",
+      url(ports[i]!),
+      "--initial-cluster",
+      cluster,
+    ];
+    await mustRun([etcdutl, "snapshot", "restore", file, ...own, "--data-dir", join(dir, name)]);
+  }
+  const ours: CairnMember[] = [];
+  let real: Server | undefined;
+  try {
+    for (const [i, name] of ["a", "b"].entries()) {
+      const nobody = { clusterId: 0n as never, localId: memberId(0n), members: [] };
+      ours.push(
+        await CairnMember.join({ name, dataDir: join(dir, name), port: ports[i]!, tls: NO_TLS, ...nobody }),
+      );
+    }
+    const extra = flags("c", ports[2], cluster, "new");
+    real = await Server.start(await realEtcd(), { dataDir: join(dir, "c"), extra });
+    const [etcd, tell] = [real, () => ours.flatMap(({ lines }) => lines.slice(-20)).join("\n")];
+    equal((await hashKv(etcd)).hash, before, "the hash of what was saved");
+    await mustRun([await peer("etcdctl"), ...etcd.clientFlags, "put", "new", "cluster"]);
+    for (const each of ours) await until("equal hashes", () => sameHash(etcd, each), tell);
+    equal(ours[0]!.member.membership.members().length, 3, "members of the new cluster");
+  } finally {
+    await real?.stop();
+    for (const each of ours) await each.close();
+    removeRunDir(dir);
+  }
+}
+
 const PAIRS = [
   ["etcd", "etcd"],
   ["etcd-3.6", "etcd-3.6"],
   ["etcd-3.6", "etcd"],
 ] as const;
 
-export const bodyCases: readonly Case[] = PAIRS.map(([first, third]) => ({
-  name: `bodies: ${first} brings us up by a snapshot, and we bring up ${third === first ? "another" : third}`,
-  run: async () => bothWays(await realEtcd(first), await realEtcd(third)),
-}));
+export const bodyCases: readonly Case[] = [
+  ...PAIRS.map(([first, third]) => ({
+    name: `bodies: ${first} brings us up by a snapshot, and we bring up ${third === first ? "another" : third}`,
+    run: async () => bothWays(await realEtcd(first), await realEtcd(third)),
+  })),
+  {
+    name: "bodies: two of ours and a real etcd begin a cluster of three that our etcdutl restored",
+    run: async () => restoredThree(join(projectRoot, "bin", "etcdutl")),
+  },
+  {
+    name: "bodies: two of ours and a real etcd begin a cluster of three that the real etcdutl restored",
+    run: async () => restoredThree(await peer("etcdutl")),
+  },
+];

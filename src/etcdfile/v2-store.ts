@@ -69,10 +69,11 @@ export function encodeV2Store(
       isLearner: member.isLearner ? true : undefined,
     };
     tree.set(`${at}/raftAttributes`, formatBigJson(raft));
-    if (member.name === "" && member.clientUrls.length === 0) continue;
+    // etcd tells a member that has not started yet by the client URLs that it has not published.
+    if (member.clientUrls.length === 0) continue;
     const attributes: JsonObject = {
       name: member.name === "" ? undefined : member.name,
-      clientURLs: member.clientUrls.length === 0 ? undefined : [...member.clientUrls],
+      clientURLs: [...member.clientUrls],
     };
     tree.set(`${at}/attributes`, formatBigJson(attributes));
   }

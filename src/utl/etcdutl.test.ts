@@ -207,6 +207,38 @@ test("restore makes a directory of the new cluster, with the snapshot's keys", a
   );
 });
 
+test("restore makes a directory for one of several members, with the ids that the real one gives", async () => {
+  const target = join(directory, "restored-b");
+  const cluster = "a=http://127.0.0.1:15211,b=http://127.0.0.1:15213,c=http://127.0.0.1:15215";
+  const own = ["--name", "b", "--initial-advertise-peer-urls", "http://127.0.0.1:15213"];
+  const flags = [
+    ...own,
+    "--initial-cluster",
+    cluster,
+    "--initial-cluster-token",
+    "tok",
+    "--data-dir",
+    target,
+  ];
+  const { code, err } = await etcdutl("snapshot", "restore", snapshot, ...flags);
+  assert.deepEqual([code, err], [0, ""]);
+  const data = await readEtcdDataDir(nodeDisk(), target);
+  const ids = [0x5ccc54292a441f09n, 0xc1eedd6a2fd9fd6dn, 0xe8d7aa9330627b15n];
+  assert.equal(data.nodeId, ids[2]);
+  assert.deepEqual(data.hardState, { term: 1, vote: ids[0], commit: 3 });
+  assert.deepEqual(data.confState.voters, ids);
+  assert.deepEqual(
+    data.tables.members.map(({ id, name }) => [id, name]),
+    [
+      [ids[0], "a"],
+      [ids[1], "c"],
+      [ids[2], "b"],
+    ],
+  );
+  assert.deepEqual([data.tables.consistentIndex, data.tables.term, data.entries.length], [3, 1, 0]);
+  await data.close();
+});
+
 test("restore lifts the revision and marks it compacted", async () => {
   const target = join(directory, "bumped");
   const line = [
