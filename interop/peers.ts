@@ -37,6 +37,7 @@ const peers = {
   certificates: { module: "interop", package: "./certificates", coldSeconds: 10 },
   "clientv3-suite": { module: "interop", package: "./clientv3", coldSeconds: 30 },
   differential: { module: "interop", package: "./differential", coldSeconds: 30 },
+  clusterload: { module: "interop", package: "./clusterload", coldSeconds: 30 },
   "kube-apiserver": { module: "interop/apiserver", package: ".", links: ["kubectl"], coldSeconds: 600 },
 } as const satisfies Record<string, Peer>;
 

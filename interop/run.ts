@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { apiserverCases } from "./cases/apiserver.ts";
 import { bodyCases } from "./cases/bodies.ts";
 import { clientCases } from "./cases/clientv3.ts";
+import { clusterCases } from "./cases/cluster.ts";
 import { corruptionCases } from "./cases/corruption.ts";
 import { crashCases } from "./cases/crash.ts";
 import { differentialCases } from "./cases/differential.ts";
@@ -32,6 +33,7 @@ const all: readonly Case[] = [
   ...garbageCases,
   ...differentialCases,
   ...crashCases,
+  ...clusterCases,
   ...corruptionCases,
   ...memoryCases,
   ...peerCases,

@@ -18,8 +18,16 @@ export interface ServerCommand {
   readonly argv: readonly string[];
 }
 
+/** With which members a server without data begins. */
+export interface InitialCluster {
+  readonly state: "new" | "existing";
+  /** name=url,… */
+  readonly initial: string;
+}
+
 export interface ServerOptions {
   readonly dataDir: string;
+  readonly name?: string;
   readonly tls?: Certificates;
   readonly extra?: readonly string[];
   /** Advertised instead of the real URLs: two servers that advertise the same get equal member and cluster ids. */
@@ -48,6 +56,8 @@ export class Server {
   readonly peerPort: number;
   readonly logFile: string;
   #child: ChildProcess | undefined;
+  /** Undefined: a cluster of itself alone. */
+  cluster: InitialCluster | undefined;
 
   private constructor(command: ServerCommand, options: ServerOptions, clientPort: number, peerPort: number) {
     this.command = command;
@@ -55,6 +65,11 @@ export class Server {
     this.clientPort = clientPort;
     this.peerPort = peerPort;
     this.logFile = `${options.dataDir}.log`;
+  }
+
+  /** A server that is not started yet: its ports are taken. */
+  static plan(command: ServerCommand, options: ServerOptions, clientPort: number, peerPort: number): Server {
+    return new Server(command, options, clientPort, peerPort);
   }
 
   /** Starts the server and resolves when it answers a health request. */
@@ -72,6 +87,10 @@ export class Server {
     return `${this.options.tls === undefined ? "http" : "https"}://${this.endpoint}`;
   }
 
+  get peerUrl(): string {
+    return `http://127.0.0.1:${this.peerPort}`;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -86,16 +105,19 @@ export class Server {
 
   flags(): string[] {
     const { dataDir, tls, extra, advertise, logLevel } = this.options;
-    const peerUrl = `http://127.0.0.1:${this.peerPort}`;
+    const name = this.options.name ?? "default";
+    const { peerUrl, cluster } = this;
     const advertisedPeer = advertise?.peer ?? peerUrl;
-    const flags = ["--name", "default", "--data-dir", dataDir, "--log-level", logLevel ?? "warn"];
+    const flags = ["--name", name, "--data-dir", dataDir, "--log-level", logLevel ?? "warn"];
     flags.push("--listen-client-urls", this.clientUrl, "--listen-peer-urls", peerUrl);
     flags.push("--advertise-client-urls", advertise?.client ?? this.clientUrl);
     flags.push(
       "--initial-advertise-peer-urls",
       advertisedPeer,
       "--initial-cluster",
-      `default=${advertisedPeer}`,
+      cluster?.initial ?? `${name}=${advertisedPeer}`,
+      "--initial-cluster-state",
+      cluster?.state ?? "new",
     );
     if (tls !== undefined) {
       flags.push("--cert-file", tls.serverCert, "--key-file", tls.serverKey);
@@ -150,6 +172,11 @@ export class Server {
 
   kill(): Promise<void> {
     return this.#end("SIGKILL");
+  }
+
+  /** Freezes it (SIGSTOP) and lets it go on (SIGCONT). */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(signal);
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -1,0 +1,189 @@
+// Clusters of processes: three members under test, and members under test among real etcd members. A live cluster changes its kind member
+// by member under load; kinds are mixed and killed at random. The load judges what clients are told, HashKV what the members hold.
+import { setTimeout as delay } from "node:timers/promises";
+import { type Case, check, equal, match, type Settings } from "../lib/case.ts";
+import { Cluster } from "../lib/cluster.ts";
+import { ClusterLoad } from "../lib/cluster-load.ts";
+import { makeRunDir, removeRunDir } from "../lib/paths.ts";
+import { random } from "../lib/random.ts";
+import { realEtcd, type ServerCommand } from "../lib/server.ts";
+
+/** Runs the body on a new cluster and takes it away afterwards. */
+async function withCluster(
+  commands: readonly ServerCommand[],
+  body: (cluster: Cluster) => Promise<void>,
+  extra: readonly string[] = [],
+): Promise<void> {
+  const dir = makeRunDir("cluster");
+  const cluster = await Cluster.start(dir, commands, extra);
+  try {
+    await body(cluster);
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${cluster.logs()}`);
+  } finally {
+    await cluster.stop();
+    removeRunDir(dir);
+  }
+}
+
+/** The same under a load, which must find nothing wrong. */
+async function underLoad(
+  cluster: Cluster,
+  flags: readonly string[],
+  body: (load: ClusterLoad) => Promise<void>,
+): Promise<void> {
+  const load = await ClusterLoad.start(cluster.endpoints, flags);
+  try {
+    await body(load);
+    const report = await load.finish();
+    const { puts, gets, retries, events } = report;
+    check(puts > 0 && gets > 0 && events > 0, "the load has done something");
+    console.log(`        ${puts} puts, ${gets} gets, ${events} events, ${retries} retries, nothing wrong`);
+  } finally {
+    load.kill();
+  }
+}
+
+function times<T>(count: number, one: T): T[] {
+  return Array.from({ length: count }, () => one);
+}
+
+/** All members hold the same, at a moment when nothing is written. */
+async function compareHashes(cluster: Cluster, load: ClusterLoad): Promise<void> {
+  await load.pause();
+  await cluster.equalHashes();
+  await load.resume();
+}
+
+async function survivesEach(cluster: Cluster): Promise<void> {
+  await underLoad(cluster, [], async (load) => {
+    for (const { name, server } of [...cluster.members]) {
+      await server.kill();
+      const { puts } = await load.report();
+      await until(async () => (await load.report()).puts > puts + 20, `writes without ${name}`);
+      await server.restart();
+      await compareHashes(cluster, load);
+    }
+  });
+}
+
+async function until(condition: () => Promise<boolean>, what: string, limitMs = 30_000): Promise<void> {
+  const end = Date.now() + limitMs;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
+    await delay(50);
+  }
+}
+
+/** Member by member from one kind to the other, hashes compared after each step. */
+async function migrate(cluster: Cluster, load: ClusterLoad, to: ServerCommand): Promise<void> {
+  for (const { name } of [...cluster.members]) {
+    await cluster.replace(name, to);
+    await load.setEndpoints(cluster.endpoints);
+    await compareHashes(cluster, load);
+  }
+}
+
+async function thereAndBack(from: readonly ServerCommand[], settings: Settings): Promise<void> {
+  await withCluster(from, (cluster) =>
+    underLoad(cluster, [], async (load) => {
+      await migrate(cluster, load, settings.subject);
+      for (const { server } of cluster.members)
+        equal(server.command.label, settings.subject.label, "its kind");
+      await load.mark();
+      for (const [i, { name }] of [...cluster.members].entries()) {
+        await cluster.replace(name, from[i]!);
+        await load.setEndpoints(cluster.endpoints);
+        await compareHashes(cluster, load);
+      }
+    }),
+  );
+}
+
+async function memberCommands(cluster: Cluster, subject: ServerCommand): Promise<void> {
+  await cluster.etcdctl(["put", "key", "value"]);
+  const learner = await cluster.add(subject, true);
+  const id = await cluster.idOf(learner.name);
+  check((await cluster.list()).find((row) => row.id === id)!.learner, "member list shows the learner");
+  const refused = await cluster.etcdctlAt(learner, ["put", "key", "other"]);
+  match(refused.stderr, /rpc not supported for learner/, "a put at a learner");
+  await until(
+    async () => (await cluster.tryEtcdctl(["member", "promote", id])).code === 0,
+    "member promote, once the learner has caught up",
+  );
+  check(!(await cluster.list()).some((row) => row.learner), "the learner is a voter now");
+  const table = await cluster.etcdctl(["endpoint", "status", "--cluster", "-w", "simple"]);
+  equal(table.trim().split("\n").length, 4, "rows of endpoint status --cluster");
+  const leader = await cluster.leader();
+  const next = cluster.members.find(({ name }) => name !== leader.name)!;
+  const target = await cluster.idOf(next.name);
+  const moved = await cluster.etcdctlAt(leader, ["move-leader", target]);
+  match(moved.stdout, /Leadership transferred from [0-9a-f]+ to [0-9a-f]+/, "move-leader");
+  equal((await cluster.leader()).name, next.name, "the new leader");
+  await cluster.remove(leader.name);
+  equal((await cluster.list()).length, 3, "members after a removal");
+  match(
+    await cluster.etcdctl(["downgrade", "validate", "3.6"]),
+    /Downgrade validate success, cluster version 3\.7/,
+    "downgrade validate",
+  );
+  match(
+    await cluster.etcdctl(["downgrade", "enable", "3.6"]),
+    /Downgrade enable success, cluster version 3\.7/,
+    "downgrade enable",
+  );
+  match(await cluster.etcdctl(["downgrade", "cancel"]), /Downgrade cancel success/, "downgrade cancel");
+  await cluster.wipe(cluster.members[0]!.name);
+  await cluster.equalHashes();
+}
+
+async function mixedKills(settings: Settings, seconds: number): Promise<void> {
+  const { subject, seed } = settings;
+  const commands = [subject, await realEtcd(), subject, await realEtcd(), await realEtcd("etcd-3.6")];
+  const next = random(seed);
+  await withCluster(commands, (cluster) =>
+    underLoad(cluster, ["--clients", "6", "--think", "2ms"], async (load) => {
+      const end = Date.now() + seconds * 1000;
+      let kills = 0;
+      while (Date.now() < end) {
+        // Up to two of five at once: a quorum is left.
+        const victims = [...cluster.members].sort(() => next() - 0.5).slice(0, 1 + Math.floor(next() * 2));
+        await Promise.all(victims.map(({ server }) => server.kill()));
+        kills += victims.length;
+        await delay(next() * 1500);
+        for (const { server } of victims) await server.restart();
+        if (kills % 5 === 0) await compareHashes(cluster, load);
+        await delay(next() * 1000);
+      }
+      await compareHashes(cluster, load);
+      console.log(`        ${kills} kills in ${seconds} s, seed ${seed}`);
+    }),
+  );
+}
+
+export const clusterCases: readonly Case[] = [
+  {
+    name: "cluster: three members lose each of them in turn, and nothing else",
+    run: ({ subject }) => withCluster(times(3, subject), survivesEach),
+  },
+  {
+    name: "cluster: member add, promote, remove, move-leader, status and downgrade of the real etcdctl work",
+    run: ({ subject }) => withCluster(times(3, subject), (cluster) => memberCommands(cluster, subject)),
+  },
+  {
+    name: "cluster: three members of etcd 3.7 become members under test and again etcd, under load",
+    limitMs: 400_000,
+    run: async (settings) => thereAndBack(times(3, await realEtcd()), settings),
+  },
+  {
+    name: "cluster: members of etcd 3.7 and 3.6 become members under test and again etcd, under load",
+    limitMs: 400_000,
+    run: async (settings) =>
+      thereAndBack([await realEtcd(), await realEtcd("etcd-3.6"), await realEtcd()], settings),
+  },
+  {
+    name: "cluster: members under test among those of etcd 3.7 and 3.6 survive random kills",
+    limitMs: 2_400_000,
+    run: (settings) => mixedKills(settings, settings.quick ? 20 : settings.seconds),
+  },
+];
