@@ -10,6 +10,7 @@ import { corruptionCases } from "./cases/corruption.ts";
 import { crashCases } from "./cases/crash.ts";
 import { differentialCases } from "./cases/differential.ts";
 import { etcdctlCases } from "./cases/etcdctl.ts";
+import { failoverCases } from "./cases/failover.ts";
 import { framingCases } from "./cases/framing.ts";
 import { garbageCases } from "./cases/garbage.ts";
 import { importCases } from "./cases/import.ts";
@@ -34,6 +35,7 @@ const all: readonly Case[] = [
   ...differentialCases,
   ...crashCases,
   ...clusterCases,
+  ...failoverCases,
   ...corruptionCases,
   ...memoryCases,
   ...peerCases,

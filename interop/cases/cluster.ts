@@ -2,58 +2,11 @@
 // by member under load; kinds are mixed and killed at random. The load judges what clients are told, HashKV what the members hold.
 import { setTimeout as delay } from "node:timers/promises";
 import { type Case, check, equal, match, type Settings } from "../lib/case.ts";
-import { Cluster } from "../lib/cluster.ts";
-import { ClusterLoad } from "../lib/cluster-load.ts";
-import { makeRunDir, removeRunDir } from "../lib/paths.ts";
+import type { Cluster } from "../lib/cluster.ts";
+import { compareHashes, times, underLoad, until, withCluster } from "../lib/cluster-case.ts";
+import type { ClusterLoad } from "../lib/cluster-load.ts";
 import { random } from "../lib/random.ts";
 import { realEtcd, type ServerCommand } from "../lib/server.ts";
-
-/** Runs the body on a new cluster and takes it away afterwards. */
-async function withCluster(
-  commands: readonly ServerCommand[],
-  body: (cluster: Cluster) => Promise<void>,
-  extra: readonly string[] = [],
-): Promise<void> {
-  const dir = makeRunDir("cluster");
-  const cluster = await Cluster.start(dir, commands, extra);
-  try {
-    await body(cluster);
-  } catch (error) {
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${cluster.logs()}`);
-  } finally {
-    await cluster.stop();
-    removeRunDir(dir);
-  }
-}
-
-/** The same under a load, which must find nothing wrong. */
-async function underLoad(
-  cluster: Cluster,
-  flags: readonly string[],
-  body: (load: ClusterLoad) => Promise<void>,
-): Promise<void> {
-  const load = await ClusterLoad.start(cluster.endpoints, flags);
-  try {
-    await body(load);
-    const report = await load.finish();
-    const { puts, gets, retries, events } = report;
-    check(puts > 0 && gets > 0 && events > 0, "the load has done something");
-    console.log(`        ${puts} puts, ${gets} gets, ${events} events, ${retries} retries, nothing wrong`);
-  } finally {
-    load.kill();
-  }
-}
-
-function times<T>(count: number, one: T): T[] {
-  return Array.from({ length: count }, () => one);
-}
-
-/** All members hold the same, at a moment when nothing is written. */
-async function compareHashes(cluster: Cluster, load: ClusterLoad): Promise<void> {
-  await load.pause();
-  await cluster.equalHashes();
-  await load.resume();
-}
 
 async function survivesEach(cluster: Cluster): Promise<void> {
   await underLoad(cluster, [], async (load) => {
@@ -65,14 +18,6 @@ async function survivesEach(cluster: Cluster): Promise<void> {
       await compareHashes(cluster, load);
     }
   });
-}
-
-async function until(condition: () => Promise<boolean>, what: string, limitMs = 30_000): Promise<void> {
-  const end = Date.now() + limitMs;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
-    await delay(50);
-  }
 }
 
 /** Member by member from one kind to the other, hashes compared after each step. */

@@ -12,8 +12,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+var attemptTimeout = 3 * time.Second
+
 const (
-	attemptTimeout = 3 * time.Second
 	// A call that has not succeeded after so long of trying has failed.
 	callTimeout = 90 * time.Second
 	problemsMax = 20

@@ -25,6 +25,7 @@ func main() {
 	clients := flag.Int("clients", 8, "how many write and read")
 	keys := flag.Int("keys", 16, "keys of each client")
 	pause := flag.Duration("think", 0, "how long a client waits between two calls")
+	flag.DurationVar(&attemptTimeout, "attempt", attemptTimeout, "how long a client waits for one answer before it asks again")
 	prefix := flag.String("prefix", "load/", "what all keys begin with")
 	flag.Parse()
 

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { peer } from "../peers.ts";
+import type { Cluster } from "./cluster.ts";
 
 export interface LoadReport {
   readonly puts: number;
@@ -29,8 +30,9 @@ export class ClusterLoad {
     });
   }
 
-  static async start(endpoints: string, more: readonly string[] = []): Promise<ClusterLoad> {
-    const child = spawn(await peer("clusterload"), ["--endpoints", endpoints, ...more], {
+  static async start(cluster: Cluster, more: readonly string[] = []): Promise<ClusterLoad> {
+    const argv = [...cluster.exec, await peer("clusterload"), "--endpoints", cluster.endpoints, ...more];
+    const child = spawn(argv[0]!, argv.slice(1), {
       stdio: ["pipe", "pipe", "inherit"],
     });
     const load = new ClusterLoad(child);

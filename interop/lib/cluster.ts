@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { peer } from "../peers.ts";
 import { type CommandResult, mustRun, runCommand } from "./command.ts";
+import type { Network } from "./network.ts";
 import { freePort } from "./ports.ts";
 import { Server, type ServerCommand, type ServerOptions } from "./server.ts";
 
@@ -25,24 +26,33 @@ export interface MemberStatus {
 
 const RECONFIGURE_LIMIT_MILLIS = 60_000;
 
+export interface ClusterOptions {
+  /** Flags of every member. */
+  readonly extra?: readonly string[];
+  /** Absent: loopback. */
+  readonly network?: Network;
+  /** Where a member keeps its data, when not in the cluster's directory. */
+  readonly dataDir?: (name: string) => string | undefined;
+}
+
 export class Cluster {
   readonly #dir: string;
-  readonly #extra: readonly string[];
+  readonly #options: ClusterOptions;
   readonly members: ClusterMember[] = [];
   #made = 0;
 
-  private constructor(dir: string, extra: readonly string[]) {
+  private constructor(dir: string, options: ClusterOptions) {
     this.#dir = dir;
-    this.#extra = extra;
+    this.#options = options;
   }
 
   /** A new cluster of one member per command. Resolves when all of them are healthy. */
   static async start(
     dir: string,
     commands: readonly ServerCommand[],
-    extra: readonly string[] = [],
+    options: ClusterOptions = {},
   ): Promise<Cluster> {
-    const cluster = new Cluster(dir, extra);
+    const cluster = new Cluster(dir, options);
     for (const command of commands) cluster.members.push(await cluster.#plan(command));
     const initial = cluster.initialCluster();
     for (const { server } of cluster.members) server.cluster = { state: "new", initial };
@@ -53,12 +63,23 @@ export class Cluster {
 
   async #plan(command: ServerCommand): Promise<ClusterMember> {
     const name = `m${++this.#made}`;
-    const options: ServerOptions = { dataDir: join(this.#dir, name), name, extra: this.#extra };
-    return { name, server: await Server.plan(command, options, await freePort(), await freePort()) };
+    const { extra, network, dataDir } = this.#options;
+    const options: ServerOptions = {
+      dataDir: dataDir?.(name) ?? join(this.#dir, name),
+      name,
+      ...(extra === undefined ? {} : { extra }),
+      ...(network === undefined ? {} : { place: { ...(await network.add()), clients: network.exec } }),
+    };
+    return { name, server: Server.plan(command, options, await freePort(), await freePort()) };
   }
 
   initialCluster(more: readonly ClusterMember[] = []): string {
     return [...this.members, ...more].map(({ name, server }) => `${name}=${server.peerUrl}`).join(",");
+  }
+
+  /** What stands before the command of a client. */
+  get exec(): readonly string[] {
+    return this.#options.network?.exec ?? [];
   }
 
   get endpoints(): string {
@@ -142,6 +163,7 @@ export class Cluster {
   async status({ server }: ClusterMember): Promise<MemberStatus | undefined> {
     const { stdout, code } = await runCommand(
       [
+        ...this.exec,
         await peer("etcdctl"),
         ...server.clientFlags,
         "--command-timeout=1s",
@@ -175,7 +197,8 @@ export class Cluster {
     }
     const hashes: string[] = [];
     for (const { server, name } of this.members) {
-      const argv = [await peer("etcdctl"), ...server.clientFlags, "endpoint", "hashkv", "--rev", `${newest}`];
+      const etcdctl = [...this.exec, await peer("etcdctl"), ...server.clientFlags];
+      const argv = [...etcdctl, "endpoint", "hashkv", "--rev", `${newest}`];
       const [{ HashKV }] = JSON.parse(await mustRun([...argv, "-w", "json"])) as [
         { HashKV: { hash: number; compact_revision?: number } },
       ];
@@ -209,7 +232,7 @@ export class Cluster {
 
   /** The real etcdctl against one member. */
   async etcdctlAt({ server }: ClusterMember, args: readonly string[]): Promise<CommandResult> {
-    return runCommand([await peer("etcdctl"), ...server.clientFlags, ...args]);
+    return runCommand([...this.exec, await peer("etcdctl"), ...server.clientFlags, ...args]);
   }
 
   /** The real etcdctl against all members but one. */
@@ -226,7 +249,7 @@ export class Cluster {
       .filter(({ name }) => name !== without)
       .map(({ server }) => server.endpoint)
       .join(",");
-    return [await peer("etcdctl"), "--endpoints", endpoints, ...args];
+    return [...this.exec, await peer("etcdctl"), "--endpoints", endpoints, ...args];
   }
 
   async stop(): Promise<void> {

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { peer } from "../peers.ts";
 import type { Certificates } from "./certificates.ts";
 import { tail } from "./command.ts";
+import { isHealthy, type Place } from "./network.ts";
 import { projectRoot } from "./paths.ts";
 import { freePort } from "./ports.ts";
 
@@ -33,6 +34,8 @@ export interface ServerOptions {
   /** Advertised instead of the real URLs: two servers that advertise the same get equal member and cluster ids. */
   readonly advertise?: { readonly client: string; readonly peer: string };
   readonly logLevel?: string;
+  /** In a network of its own; else loopback. `clients`: what stands before the commands of its clients. */
+  readonly place?: Place & { readonly clients: readonly string[] };
 }
 
 const readyTimeoutMs = 30_000;
@@ -80,7 +83,7 @@ export class Server {
   }
 
   get endpoint(): string {
-    return `127.0.0.1:${this.clientPort}`;
+    return `${this.options.place?.clientHost ?? "127.0.0.1"}:${this.clientPort}`;
   }
 
   get clientUrl(): string {
@@ -88,7 +91,7 @@ export class Server {
   }
 
   get peerUrl(): string {
-    return `http://127.0.0.1:${this.peerPort}`;
+    return `http://${this.options.place?.peerHost ?? "127.0.0.1"}:${this.peerPort}`;
   }
 
   get pid(): number {
@@ -136,7 +139,8 @@ export class Server {
   spawn(): void {
     if (this.#child !== undefined) throw new Error("the server runs already");
     const log = openSync(this.logFile, "a");
-    const child = spawn(this.command.argv[0]!, [...this.command.argv.slice(1), ...this.flags()], {
+    const argv = [...(this.options.place?.exec ?? []), ...this.command.argv, ...this.flags()];
+    const child = spawn(argv[0]!, argv.slice(1), {
       stdio: ["ignore", log, log],
     });
     closeSync(log);
@@ -153,12 +157,18 @@ export class Server {
     while (Date.now() < end) {
       const child = this.#child;
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) break;
-      if ((await this.httpStatus("/health")) === 200 && child.exitCode === null) return;
+      if ((await this.#healthy()) && child.exitCode === null) return;
       await delay(10);
     }
     const why = this.#child?.exitCode ?? this.#child?.signalCode ?? `no answer within ${timeoutMs} ms`;
     await this.kill();
     throw new Error(`${this.command.label} did not become ready (${why})\n${tail(this.log())}`);
+  }
+
+  async #healthy(): Promise<boolean> {
+    const { place } = this.options;
+    if (place !== undefined) return isHealthy(place.clients, this.clientFlags);
+    return (await this.httpStatus("/health")) === 200;
   }
 
   log(): string {
