@@ -91,7 +91,8 @@ async function runWorkload(
     for (const [command, measured] of sides) {
       const who = `${workload.name}, pair ${pair + 1} of ${pairs}, ${command === ours ? "ours" : "peer"}`;
       const say = (text: string): void => console.error(`  ${who}: ${text}`);
-      const options = { quick: values.quick, say, ...(workload.tls === true ? { tls } : {}) };
+      const { members = 1 } = workload;
+      const options = { quick: values.quick, members, say, ...(workload.tls === true ? { tls } : {}) };
       measured.push(await withSession(command, options, (session) => workload.run(session)));
     }
   }

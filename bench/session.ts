@@ -1,9 +1,10 @@
-// One server, fresh, for the length of one workload, and the ways to load it: etcd's own `benchmark` and our own closed loops.
+// One server, or a cluster of three, fresh, for the length of one workload, and the ways to load it: etcd's own `benchmark` and our own closed loops.
 // Workloads use it; both sides of a pair go through exactly the same calls.
 import type { Certificates } from "../interop/lib/certificates.ts";
+import { Cluster } from "../interop/lib/cluster.ts";
 import { mustRun } from "../interop/lib/command.ts";
 import { makeRunDir, removeRunDir } from "../interop/lib/paths.ts";
-import { readTls, Server, type ServerCommand } from "../interop/lib/server.ts";
+import { readTls, type Server, type ServerCommand } from "../interop/lib/server.ts";
 import { peer } from "../interop/peers.ts";
 import { closedLoop, fixedCount, type LoopOptions } from "./load/closed-loop.ts";
 import type { Target } from "./load/connection.ts";
@@ -14,7 +15,9 @@ import { cpuMs, memoryMb } from "./process-usage.ts";
 export type Measures = Record<string, number>;
 
 export interface Session {
+  /** The only member, or the first of the cluster. */
   readonly server: Server;
+  readonly cluster: Cluster;
   readonly target: Target;
   readonly quick: boolean;
   readonly say: (text: string) => void;
@@ -22,23 +25,30 @@ export interface Session {
 
 export async function withSession<T>(
   command: ServerCommand,
-  options: { readonly tls?: Certificates; readonly quick: boolean; readonly say: (text: string) => void },
+  options: {
+    readonly tls?: Certificates;
+    readonly members: number;
+    readonly quick: boolean;
+    readonly say: (text: string) => void;
+  },
   body: (session: Session) => Promise<T>,
 ): Promise<T> {
   const dir = makeRunDir(`bench-${command.label}`);
   const tls = options.tls === undefined ? {} : { tls: options.tls };
   // A quota that a million keys do not reach, and no log lines that one server might write and the other not.
   const extra = ["--quota-backend-bytes", `${8 * 1024 ** 3}`];
-  const server = await Server.start(command, { dataDir: `${dir}/data`, logLevel: "error", extra, ...tls });
+  const commands = Array.from({ length: options.members }, () => command);
+  const cluster = await Cluster.start(dir, commands, { extra, logLevel: "error", ...tls });
+  const { server } = cluster.members[0]!;
   const target: Target = {
     host: "127.0.0.1",
     port: server.clientPort,
     ...(options.tls === undefined ? {} : { tls: readTls(options.tls) }),
   };
   try {
-    return await body({ server, target, quick: options.quick, say: options.say });
+    return await body({ server, cluster, target, quick: options.quick, say: options.say });
   } finally {
-    await server.stop();
+    await cluster.stop();
     removeRunDir(dir);
   }
 }
@@ -53,13 +63,14 @@ export async function etcdBenchmark(
   const count = Math.max(Math.min(total, 160), session.quick ? Math.ceil(total / 5) : total);
   const run = async (requests: number): Promise<string> =>
     mustRun(
-      [await peer("benchmark"), ...args, ...session.server.clientFlags, "--precise", `--total=${requests}`],
+      [await peer("benchmark"), ...args, ...session.cluster.clientFlags, "--precise", `--total=${requests}`],
       { timeoutMs: 300_000 },
     );
   await run(Math.ceil(count / 4));
-  const before = cpuMs(session.server.pid);
+  const usedCpu = (): number => sum(session.cluster.members.map(({ server }) => cpuMs(server.pid)));
+  const before = usedCpu();
   const report = await run(count);
-  const cpu = cpuMs(session.server.pid) - before;
+  const cpu = usedCpu() - before;
   const figure = (pattern: RegExp): number => {
     const found = pattern.exec(report);
     if (found === null) throw new Error(`benchmark ${args.join(" ")} printed no ${pattern}:\n${report}`);
@@ -72,6 +83,10 @@ export async function etcdBenchmark(
     cpu: (cpu * 1000) / count,
     rss: memoryMb(session.server.pid, "VmHWM"),
   };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, one) => all + one, 0);
 }
 
 /** Runs a closed loop of our own generator; `share` splits a call's cost, for instance over the keys of a list. */

@@ -1,6 +1,7 @@
 // The workloads of the bench: what is sent, how it is counted, and which way is better. Every workload gets a fresh server.
 // A name with "own" is driven by our generator, the others by etcd's own `benchmark`.
 
+import { catchUp, failover } from "./cluster.ts";
 import { keepAliveStreams } from "./load/keepalive.ts";
 import { keyOf, keyPrefix, keyPrefixEnd, paths, put, range, txnPut } from "./load/requests.ts";
 import { fanOut, watchLatency } from "./load/watch.ts";
@@ -26,12 +27,16 @@ export const metrics: Readonly<Record<string, Metric>> = {
   snapshot: { unit: "s", lessIsBetter: true },
   compactionP99: { unit: "× of p99 outside", lessIsBetter: true },
   compaction: { unit: "s", lessIsBetter: true },
+  catchUp: { unit: "s", lessIsBetter: true },
+  failover: { unit: "ms without writes", lessIsBetter: true },
   loopBlock: { unit: "ms", lessIsBetter: true },
 };
 
 export interface Workload {
   readonly name: string;
   readonly tls?: boolean;
+  /** 1 when absent. */
+  readonly members?: number;
   /** The metric that the workload is named for. */
   readonly main?: string;
   run(session: Session): Promise<Measures>;
@@ -52,11 +57,11 @@ function rangeWorkload(
   clients: string[],
   consistency: "l" | "s",
   total: number,
-  tls = false,
+  more: Pick<Workload, "tls" | "members"> = {},
 ): Workload {
   return {
     name,
-    tls,
+    ...more,
     run: async (session) => {
       await fill(session, 100, 256);
       return etcdBenchmark(
@@ -163,8 +168,21 @@ export const workloads: readonly Workload[] = [
     tls: true,
     run: (session) => etcdBenchmark(session, [...putArgs, ...many], 60_000),
   },
-  rangeWorkload("range-1000-tls", many, "l", 60_000, true),
+  rangeWorkload("range-1000-tls", many, "l", 60_000, { tls: true }),
   { name: "put-1000-tls-own", tls: true, run: ownPut },
   { name: "range-1000-tls-own", tls: true, run: (session) => ownRange(session, false) },
   { name: "million", main: "rss", run: million },
+  {
+    name: "cluster-put-1",
+    members: 3,
+    run: (session) => etcdBenchmark(session, [...putArgs, ...one], 4_000),
+  },
+  {
+    name: "cluster-put-1000",
+    members: 3,
+    run: (session) => etcdBenchmark(session, [...putArgs, ...many], 40_000),
+  },
+  rangeWorkload("cluster-range-1000-linearizable", many, "l", 60_000, { members: 3 }),
+  { name: "cluster-catch-up", members: 3, main: "catchUp", run: catchUp },
+  { name: "cluster-failover", members: 3, main: "failover", run: failover },
 ];

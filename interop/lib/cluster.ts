@@ -4,6 +4,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { peer } from "../peers.ts";
+import type { Certificates } from "./certificates.ts";
 import { type CommandResult, mustRun, runCommand } from "./command.ts";
 import type { Network } from "./network.ts";
 import { freePort } from "./ports.ts";
@@ -29,6 +30,9 @@ const RECONFIGURE_LIMIT_MILLIS = 60_000;
 export interface ClusterOptions {
   /** Flags of every member. */
   readonly extra?: readonly string[];
+  readonly logLevel?: string;
+  /** For clients; members speak plainly with each other. */
+  readonly tls?: Certificates;
   /** Absent: loopback. */
   readonly network?: Network;
   /** Where a member keeps its data, when not in the cluster's directory. */
@@ -63,11 +67,13 @@ export class Cluster {
 
   async #plan(command: ServerCommand): Promise<ClusterMember> {
     const name = `m${++this.#made}`;
-    const { extra, network, dataDir } = this.#options;
+    const { extra, logLevel, tls, network, dataDir } = this.#options;
     const options: ServerOptions = {
       dataDir: dataDir?.(name) ?? join(this.#dir, name),
       name,
       ...(extra === undefined ? {} : { extra }),
+      ...(logLevel === undefined ? {} : { logLevel }),
+      ...(tls === undefined ? {} : { tls }),
       ...(network === undefined ? {} : { place: { ...(await network.add()), clients: network.exec } }),
     };
     return { name, server: Server.plan(command, options, await freePort(), await freePort()) };
@@ -84,6 +90,15 @@ export class Cluster {
 
   get endpoints(): string {
     return this.members.map(({ server }) => server.endpoint).join(",");
+  }
+
+  /** The flags with which etcd's own clients reach all members. */
+  get clientFlags(): string[] {
+    const [, , ...security] = this.members[0]!.server.clientFlags;
+    const urls = this.members.map(({ server }) =>
+      security.length === 0 ? server.endpoint : server.clientUrl,
+    );
+    return ["--endpoints", urls.join(","), ...security];
   }
 
   member(name: string): ClusterMember {
@@ -119,8 +134,8 @@ export class Cluster {
     return this.add(command);
   }
 
-  /** A member loses its data: removed, added again under its old name and URLs, and started empty. */
-  async wipe(name: string): Promise<void> {
+  /** A member loses its data: removed, added again under its old name and URLs, and started empty (by `start`, if given). */
+  async wipe(name: string, start?: () => Promise<void>): Promise<void> {
     const { server } = this.member(name);
     const id = await this.idOf(name);
     await server.kill();
@@ -128,7 +143,7 @@ export class Cluster {
     rmSync(server.options.dataDir, { recursive: true, force: true });
     await this.reconfigure(["member", "add", name, "--peer-urls", server.peerUrl], name);
     server.cluster = { state: "existing", initial: this.initialCluster() };
-    await server.restart();
+    await (start?.() ?? server.restart());
   }
 
   async idOf(name: string): Promise<string> {

@@ -1,0 +1,63 @@
+// Workloads on three members: how fast a member that lost its disk has a million keys again, and for how long nobody can write when the
+// leader is killed. Both sides go through the same steps with the real etcdctl.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Cluster } from "../interop/lib/cluster.ts";
+import { until } from "../interop/lib/cluster-case.ts";
+import { ClusterLoad } from "../interop/lib/cluster-load.ts";
+import { memoryMb } from "./process-usage.ts";
+import { fill, type Measures, type Session } from "./session.ts";
+
+const CATCH_UP_LIMIT_MS = 180_000;
+
+/** A follower is wiped and comes back empty: from the start of its process until it has everything. */
+export async function catchUp(session: Session): Promise<Measures> {
+  const { cluster, say } = session;
+  await fill(session, session.quick ? 100_000 : 1_000_000, 256);
+  const leader = await cluster.leader();
+  const follower = cluster.members.find(({ name }) => name !== leader.name)!;
+  const { revision } = (await cluster.status(leader))!;
+  let catchUpSeconds = 0;
+  await cluster.wipe(follower.name, async () => {
+    const began = performance.now();
+    follower.server.spawn();
+    await until(
+      async () => ((await cluster.status(follower))?.revision ?? 0) >= revision,
+      "the wiped member has everything",
+      CATCH_UP_LIMIT_MS,
+    );
+    catchUpSeconds = (performance.now() - began) / 1000;
+  });
+  say(`caught up in ${catchUpSeconds.toFixed(2)} s`);
+  await cluster.equalHashes();
+  return { catchUp: catchUpSeconds, rss: memoryMb(follower.server.pid, "VmHWM") };
+}
+
+/** The leader is killed, several times: the median time without an acknowledged write. */
+export async function failover({ cluster, quick, say }: Session): Promise<Measures> {
+  const load = await ClusterLoad.start(cluster, ["--clients", "12", "--think", "2ms", "--attempt", "300ms"]);
+  const gaps: number[] = [];
+  try {
+    for (let round = 0; round < (quick ? 3 : 11); round++) {
+      const leader = await cluster.leader();
+      await load.mark();
+      const { puts } = await load.report();
+      await leader.server.kill();
+      await until(async () => (await load.report()).puts > puts + 20, "writes after the leader's end");
+      gaps.push((await load.report()).longestGapMillis);
+      await leader.server.restart();
+      await settled(cluster);
+    }
+    await load.finish();
+  } finally {
+    load.kill();
+  }
+  say(`no writes for ${gaps.join(", ")} ms`);
+  return { failover: [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)]! };
+}
+
+/** All members know the leader, and have been together for a moment. */
+async function settled(cluster: Cluster): Promise<void> {
+  for (const member of cluster.members)
+    await until(async () => ((await cluster.status(member))?.leader ?? "0") !== "0", "a leader everywhere");
+  await delay(500);
+}
