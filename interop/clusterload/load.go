@@ -1,3 +1,5 @@
+// The clients of the load and what they find: each writes keys of its own and reads everybody's. Called by main.go; it must never count an
+// unanswered call as done.
 package main
 
 import (

@@ -1,3 +1,5 @@
+// The watch of the load: every event of every key, in order, exactly once, whatever happens to members. Called by load.go; it must never skip
+// a revision when it begins anew.
 package main
 
 import (
