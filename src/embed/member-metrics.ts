@@ -42,6 +42,7 @@ function registerServer(member: Member, gauge: Observe, counter: Observe): void 
   gauge("etcd_server_proposals_applied_total", () => raft.appliedIndex);
   gauge("etcd_server_proposals_pending", () => member.pendingProposals);
   counter("etcd_server_proposals_failed_total", () => counters.proposalsFailed);
+  gauge("etcd_server_snapshot_apply_in_progress_total", () => counters.snapshotsApplying);
   counter("etcd_server_slow_apply_total", () => counters.slowApplies);
   counter("etcd_server_slow_read_indexes_total", () => counters.slowReadIndexes);
   counter("etcd_server_read_indexes_failed_total", () => counters.readIndexesFailed);

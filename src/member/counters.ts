@@ -21,6 +21,8 @@ export class Counters {
   compactedKeys = 0;
   /** Unix seconds of the last compaction's end; 0 = none since the start. */
   lastCompaction = 0;
+  /** Snapshots that are taking the place of the state. */
+  snapshotsApplying = 0;
   /** Reclaims that somebody asked for, under way. */
   reclaims = 0;
 }

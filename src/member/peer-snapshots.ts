@@ -96,6 +96,7 @@ export class PeerSnapshots implements SnapshotDoor {
     }
     this.#staged.delete(index);
     this.#installing = index;
+    this.#member.counters.snapshotsApplying++;
     this.#install(staged, done).catch((error: unknown) => this.#member.fatal(error));
   }
 
@@ -142,6 +143,7 @@ export class PeerSnapshots implements SnapshotDoor {
     const installed = (): void => {
       replaceState(this.#member, staged);
       this.#installing = 0;
+      this.#member.counters.snapshotsApplying--;
       done();
     };
     while (!(await this.#tryInstall(staged, installed))) {
@@ -182,6 +184,7 @@ export class PeerSnapshots implements SnapshotDoor {
       localId,
       learnersMax: options.learnersMax,
       leaseSecondsMin: leaseSecondsMin(options),
+      stopped: () => this.#member.stopped,
     };
   }
 }

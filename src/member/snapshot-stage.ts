@@ -2,6 +2,7 @@
 // store with its values in runs that nothing names yet. All beside running traffic, and without a change of the member's state: what
 // fails here leaves nothing behind. The file ends in .tmp, so that a start after a crash removes it with the log's other leftovers.
 import type { ClusterId, Index, MemberId, Term } from "../base/brand.ts";
+import { errors } from "../base/errors.ts";
 import { FormatError } from "../base/format-error.ts";
 import { BoltFile } from "../bbolt/reader.ts";
 import { readTables } from "../etcdfile/backend.ts";
@@ -39,6 +40,8 @@ export type StageOptions = {
   readonly localId: MemberId;
   readonly learnersMax: number;
   readonly leaseSecondsMin: number;
+  /** The member ends: nothing more is written. */
+  readonly stopped: () => boolean;
 };
 
 /** Why nobody waits for the snapshot any more, once that is so. */
@@ -86,6 +89,7 @@ class Room {
   /** Before `bytes` more are written. */
   async take(bytes: number): Promise<void> {
     if (this.#wanted.cancelled !== undefined) throw this.#wanted.cancelled;
+    if (this.#options.stopped()) throw new Error(errors.stopped.message);
     this.#left -= bytes;
     if (this.#left >= 0) return;
     const { disk, directory } = this.#options;

@@ -173,3 +173,30 @@ test("no watcher loses, doubles or reorders an event, however its sink fills and
     }
   }
 });
+
+test("when the store is replaced every watcher reads on in the new one, or learns that its revisions are gone", () => {
+  const { hub, write } = setUp();
+  const sinks = { quiet: new Sink(), behind: new Sink(), future: new Sink() };
+  const all = watchRange(new Uint8Array(0), Uint8Array.of(0));
+  const now = { startRevision: 0, filters: 0, prevKv: false };
+  hub.add(sinks.quiet, 1n, watchRange(Buffer.from("never"), new Uint8Array(0)), now);
+  hub.add(sinks.future, 2n, all, { ...now, startRevision: 9 });
+  sinks.behind.full = true;
+  hub.add(sinks.behind, 3n, all, { ...now, startRevision: 2 });
+  write(["a", false], ["b", false]);
+  write(["a", false]);
+  hub.flush();
+  const rows = [
+    { key: "c", main: 5, tombstone: false },
+    { key: "never", main: 7, tombstone: false },
+    { key: "c", main: 9, tombstone: false },
+  ];
+  const encode = (slot: Slot): Uint8Array => Buffer.from(`${rows[slot]!.key}@${rows[slot]!.main};`);
+  hub.replaceView(viewOf(rows, { current: 9, compacted: 4 }), encode);
+  sinks.behind.full = false;
+  while (hub.catchUp());
+  assert.deepEqual(sinks.quiet.seen, ["1:never@7;"]);
+  assert.deepEqual(sinks.future.seen, ["2:c@9;"]);
+  assert.deepEqual([sinks.behind.seen, sinks.behind.compactions], [[], [4]]);
+  assert.equal(hub.slowWatcherCount, 0);
+});
