@@ -14,7 +14,7 @@ import { SimClock } from "./clock.ts";
 import { type FaultKind, type SimContext, sleep, type Workload } from "./context.ts";
 import { bitFlip } from "./fault/bit-flip.ts";
 import { diskFull, failedFlush, slowFlush } from "./fault/disk.ts";
-import { killMany, onSomeMember, partition, pause, storm } from "./fault/network.ts";
+import { killMany, leaveBehind, onSomeMember, partition, pause, storm } from "./fault/network.ts";
 import { crash, crashInRecovery, kill, wallJump } from "./fault/power.ts";
 import { restart } from "./fault/restart.ts";
 import { History } from "./history.ts";
@@ -47,6 +47,7 @@ export const CLUSTER_FAULTS: readonly FaultKind[] = [
   killMany,
   pause,
   partition,
+  leaveBehind,
   storm,
 ];
 
