@@ -1,7 +1,9 @@
 // The member's figures under etcd's names. Most are read from the member when /metrics is asked for; what takes time is timed where it
 // happens (member/timings.ts). Called once by the wiring.
+
 import { SERVER_VERSION } from "../base/version.ts";
 import { hexId } from "../cluster/ids.ts";
+import { databaseBytes } from "../member/database-size.ts";
 import type { Member } from "../member/member.ts";
 import type { MetricsRegistry } from "../node/metrics.ts";
 import { ETCD_METRICS } from "../node/metrics-catalog.ts";
@@ -59,8 +61,8 @@ function registerStore(member: Member, gauge: Observe, counter: Observe): void {
   counter("etcd_mvcc_delete_total", () => counts.deletes);
   counter("etcd_mvcc_txn_total", () => counts.txns);
   // What the quota is held against: nothing has to be defragmented, so what is allocated is what is in use.
-  gauge("etcd_mvcc_db_total_size_in_bytes", () => member.store.liveBytes);
-  gauge("etcd_mvcc_db_total_size_in_use_in_bytes", () => member.store.liveBytes);
+  gauge("etcd_mvcc_db_total_size_in_bytes", () => databaseBytes(member.store));
+  gauge("etcd_mvcc_db_total_size_in_use_in_bytes", () => databaseBytes(member.store));
   gauge("etcd_mvcc_db_open_read_transactions", () => member.store.readers);
   gauge("etcd_disk_defrag_inflight", () => (counters.reclaims > 0 ? 1 : 0));
   gauge("etcd_disk_wal_write_bytes_total", () => member.log.writer.appendedBytes);

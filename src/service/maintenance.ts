@@ -1,8 +1,10 @@
 // The Maintenance service: status, alarms, hashes, snapshot, and the answers of a member that has nothing to defragment.
+
 import type { Applied } from "../apply/applier.ts";
 import { Code, errors, etcdError, isEtcdError } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
 import { BackendHash } from "../member/backup.ts";
+import { databaseBytes } from "../member/database-size.ts";
 import {
   cancelDowngrade,
   type DowngradeWaiter,
@@ -37,8 +39,6 @@ import type { Headers } from "./headers.ts";
 import { guarded, ReplyWaiter, unary } from "./kv.ts";
 import { sendSnapshot } from "./snapshot.ts";
 
-/** As small as etcd's database ever is: etcdctl divides by it. */
-const EMPTY_DATABASE_BYTES = 20 << 10;
 const DOWNGRADE_ACTIONS: ReadonlySet<number> = new Set(Object.values(DowngradeAction));
 const UNKNOWN_METHOD = etcdError(Code.Unknown, "etcdserver: unknown method");
 const ALARM_NAMES: Record<number, string> = { 0: "NONE", 1: "NOSPACE", 2: "CORRUPT" };
@@ -83,18 +83,17 @@ export class MaintenanceService {
     const member = this.#member;
     const { raft, store, membership, options } = member;
     const { enabled, targetVersion } = membership.downgrade;
-    const dbSize = Math.max(store.liveBytes, EMPTY_DATABASE_BYTES);
     call.send(
       encodeStatusResponse({
         header: this.#headers.current(),
         version: options.serverVersion,
-        dbSize,
+        dbSize: databaseBytes(store),
         leader: raft.leader,
         raftIndex: raft.committedIndex,
         raftTerm: raft.term,
         raftAppliedIndex: raft.appliedIndex,
         errors: this.#troubles(),
-        dbSizeInUse: dbSize,
+        dbSizeInUse: databaseBytes(store),
         isLearner: membership.local?.isLearner ?? false,
         storageVersion: storageVersionOf(member) ?? "",
         dbSizeQuota: Number.isFinite(options.quotaBytes) ? options.quotaBytes : 0,
