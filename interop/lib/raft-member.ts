@@ -155,6 +155,10 @@ export class RaftMember implements TransportReceiver, PeerService {
     await this.network.close();
   }
 
+  get url(): string {
+    return this.#members.find((member) => member.id === this.localId)!.peerUrls[0]!;
+  }
+
   get leads(): boolean {
     return this.#node.state === StateType.Leader;
   }
@@ -219,7 +223,7 @@ export class RaftMember implements TransportReceiver, PeerService {
   }
 
   hashKv(): Promise<PeerHash> {
-    return Promise.reject(new EtcdFault(errors.compacted));
+    return Promise.reject(new EtcdFault(errors.futureRevision));
   }
 
   downgradeEnabled(): Promise<boolean> {

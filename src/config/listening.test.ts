@@ -69,12 +69,15 @@ test("the peers' side arrives as it was given, and --peer-auto-tls makes a certi
   const cluster = "--initial-cluster=default=https://a:2380";
   const files = "--peer-cert-file=c --peer-key-file=k --peer-client-cert-file=cc --peer-client-key-file=ck";
   const given = await peerSettings(
-    configOf(`${urls} ${cluster} ${files} --peer-trusted-ca-file=ca --election-timeout=2000`),
+    configOf(
+      `${urls} ${cluster} ${files} --peer-trusted-ca-file=ca --election-timeout=2000 --raft-read-timeout=7s`,
+    ),
     silentLogger,
   );
   assert.deepEqual(given.listen, [{ address: { kind: "tcp", host: "127.0.0.1", port: 2380 }, secure: true }]);
   assert.deepEqual(given.peerUrls, ["https://a:2380"]);
   assert.equal(given.dialTimeoutMillis, 3000);
+  assert.deepEqual(given.timings, { readTimeoutMillis: 7000, writeTimeoutMillis: 5000 });
   const { certFile, clientCertFile, trustedCaFile, selfSigned } = given.tls;
   assert.deepEqual([certFile, clientCertFile, trustedCaFile, selfSigned], ["c", "cc", "ca", false]);
   const directory = mkdtempSync(join(tmpdir(), "cairn-tls-"));

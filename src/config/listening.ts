@@ -43,6 +43,7 @@ export type PeerSettings = {
     readonly selfSigned: boolean;
   };
   readonly dialTimeoutMillis: number;
+  readonly timings: { readonly readTimeoutMillis: number; readonly writeTimeoutMillis: number };
 };
 
 /** A dial may take so much longer than an election: etcd's peerDialTimeout. */
@@ -55,6 +56,10 @@ export async function peerSettings(config: Config, logger: Logger): Promise<Peer
     peerUrls: config.advertisePeerUrls.map((url) => url.text),
     tls: await peerTls(config, logger),
     dialTimeoutMillis: PEER_DIAL_EXTRA_MILLIS + config.electionTimeoutMillis,
+    timings: {
+      readTimeoutMillis: config.raftReadTimeoutMillis,
+      writeTimeoutMillis: config.raftWriteTimeoutMillis,
+    },
   };
 }
 

@@ -38,7 +38,7 @@ export interface TransportReceiver {
   readonly serverVersion: string;
   /** False: removed; the network answers 410 and closes. */
   isRemoved(id: MemberId): boolean;
-  /** A message whose sender, addressee and cluster were checked. `undefined` = taken; "removed" = the sender is no member any more (403). */
+  /** A message whose sender, addressee and cluster were checked. `undefined` = taken; "removed" = the sender is no member any more. */
   receive(message: Message): "removed" | undefined;
   /**
    * A MsgSnap and its body (exactly the bytes of the database file). Resolves when raft has been told of it; rejects with a text for the

@@ -31,13 +31,15 @@ export const LEASE_RESPONSE_BYTES_MAX = 100 * 1024 * 1024;
 export const SMALL_BODY_BYTES_MAX = 4 * 1024 * 1024;
 
 export type PeerTimings = {
-  /** A stream's bytes must come within it, and leave within it. */
-  readonly ioTimeoutMillis: number;
-  /** A third of it, so that two may be lost. */
+  /** Within it something must come over a connection that waits: --raft-read-timeout. */
+  readonly readTimeoutMillis: number;
+  /** Within it a stream's bytes must leave: --raft-write-timeout. */
+  readonly writeTimeoutMillis: number;
+  /** A third of the read timeout, so that two may be lost. */
   readonly heartbeatIntervalMillis: number;
   /** Between two attempts to dial the same stream. */
   readonly redialIntervalMillis: number;
-  /** Shorter than the I/O timeout: it keeps the pipeline's connection open. */
+  /** Shorter than the read timeout: it keeps the pipeline's connection open. */
   readonly probeIntervalMillis: number;
   /** How long the answer to a snapshot's last byte may be under way, once it has begun. */
   readonly snapshotAnswerTimeoutMillis: number;
@@ -47,7 +49,8 @@ export type PeerTimings = {
 };
 
 export const PEER_TIMINGS: PeerTimings = {
-  ioTimeoutMillis: 5000,
+  readTimeoutMillis: 5000,
+  writeTimeoutMillis: 5000,
   heartbeatIntervalMillis: 5000 / 3,
   redialIntervalMillis: 100,
   probeIntervalMillis: 4000,
@@ -55,3 +58,9 @@ export const PEER_TIMINGS: PeerTimings = {
   snapshotStallMillis: 60_000,
   handshakeTimeoutMillis: 10_000,
 };
+
+/** What was given, with etcd's values for the rest: heartbeats go by the read timeout. */
+export function peerTimings(given: Partial<PeerTimings>): PeerTimings {
+  const { readTimeoutMillis = PEER_TIMINGS.readTimeoutMillis } = given;
+  return { ...PEER_TIMINGS, heartbeatIntervalMillis: readTimeoutMillis / 3, ...given };
+}

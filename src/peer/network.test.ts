@@ -197,7 +197,7 @@ function deafReader(a: TestMember, kind: "msgapp" | "message"): Promise<Socket> 
 }
 
 test("a member that reads nothing costs a bounded queue, and then its connection", async () => {
-  const timings = { ...TEST_TIMINGS, ioTimeoutMillis: 200 };
+  const timings = { ...TEST_TIMINGS, writeTimeoutMillis: 200 };
   const a = await new TestMember(0xan, { timings }).start();
   const id = memberId(0xbn);
   a.network.transport.addPeer(id, ["http://127.0.0.1:1"]);
@@ -244,7 +244,7 @@ test("a stream that falls silent is dialled again", async () => {
   });
   await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
   const { port } = silent.address() as { port: number };
-  const a = await new TestMember(0xan, { timings: { ...TEST_TIMINGS, ioTimeoutMillis: 100 } }).start();
+  const a = await new TestMember(0xan, { timings: { ...TEST_TIMINGS, readTimeoutMillis: 100 } }).start();
   a.network.transport.addPeer(memberId(0xbn), [`http://127.0.0.1:${port}`]);
   await a.logged(
     "lost TCP streaming connection with remote peer",

@@ -13,7 +13,7 @@ import type { Introduction } from "./compatibility.ts";
 import { DialTls } from "./dial-tls.ts";
 import { Dialer } from "./dialer.ts";
 import { createPeerHandler } from "./handler.ts";
-import { PEER_TIMINGS, type PeerTimings } from "./limits.ts";
+import { type PeerTimings, peerTimings } from "./limits.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 import { PeerServer } from "./peer-server.ts";
 import { type Resolver, sanProblem, systemResolver } from "./san-check.ts";
@@ -45,7 +45,8 @@ export type PeerNetworkOptions = {
   /** A member of our cluster says that this one was removed for good: it must end. May be called more than once. */
   readonly onRemoved: () => void;
   readonly connectionsMax?: number;
-  readonly timings?: PeerTimings;
+  /** Other than etcd's. */
+  readonly timings?: Partial<PeerTimings>;
   readonly resolver?: Resolver;
 };
 
@@ -61,7 +62,8 @@ export class PeerNetwork {
 
   /** Throws when the TLS files cannot be used. */
   constructor(options: PeerNetworkOptions) {
-    const { tls, logger, timings = PEER_TIMINGS } = options;
+    const { tls, logger } = options;
+    const timings = peerTimings(options.timings ?? {});
     this.#options = options;
     this.#timings = timings;
     this.#tls = options.listen.some((url) => url.secure) ? new TlsContext(tls, logger) : undefined;

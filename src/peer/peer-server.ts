@@ -17,10 +17,10 @@ export class PeerServer {
     this.#server = createServer(
       {
         maxHeaderSize: HEADER_BYTES_MAX,
-        headersTimeout: timings.ioTimeoutMillis,
+        headersTimeout: timings.readTimeoutMillis,
         // Probes come more often, and so keep the pipeline's connection.
-        keepAliveTimeout: timings.ioTimeoutMillis,
-        connectionsCheckingInterval: timings.ioTimeoutMillis,
+        keepAliveTimeout: timings.readTimeoutMillis,
+        connectionsCheckingInterval: timings.readTimeoutMillis,
         // Snapshots last as long as they last; the bodies' readers look after silence.
         requestTimeout: 0,
       },

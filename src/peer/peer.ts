@@ -176,7 +176,7 @@ export class Peer {
 export const REMOVED_SENDER = "cannot process message from removed member";
 export const MISMATCHED_MEMBER = "cannot process message to mismatch member";
 
-/** EtcdServer.Process: the message into raft, or why it is refused (HTTP 403). */
+/** EtcdServer.Process: the message into raft, or why it is refused. */
 export function receiveChecked(
   receiver: TransportReceiver,
   introduction: Introduction,

@@ -122,7 +122,7 @@ export class Pipeline {
       },
     );
     this.#underWay.add(call);
-    call.setTimeout(timings.ioTimeoutMillis, () => call.destroy(new Error("i/o timeout")));
+    call.setTimeout(timings.readTimeoutMillis, () => call.destroy(new Error("i/o timeout")));
     call.end(body);
   }
 

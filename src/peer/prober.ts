@@ -82,7 +82,7 @@ export class Prober {
       (error) => end(error.message, 0),
     );
     this.#call = call;
-    call.setTimeout(timings.ioTimeoutMillis, () => call.destroy(new Error("i/o timeout")));
+    call.setTimeout(timings.readTimeoutMillis, () => call.destroy(new Error("i/o timeout")));
     call.end();
   }
 

@@ -9,7 +9,7 @@ import { StreamError } from "./frame-buffer.ts";
 import { PIPELINE_MESSAGE_BYTES_MAX } from "./limits.ts";
 import { parseMessage } from "./message-codec.ts";
 import { receiveChecked } from "./peer.ts";
-import { type PeerHost, sendHttpError, setClusterId } from "./peer-host.ts";
+import { type PeerHost, setClusterId } from "./peer-host.ts";
 import { BodyError, wholeBody } from "./request-body.ts";
 import { type StreamKind, streamPath } from "./stream-writer.ts";
 
@@ -52,7 +52,7 @@ export async function handlePipeline(
   const local = hexId(host.introduction.localId);
   let body: Buffer;
   try {
-    body = await wholeBody(request, PIPELINE_MESSAGE_BYTES_MAX, host.timings.ioTimeoutMillis);
+    body = await wholeBody(request, PIPELINE_MESSAGE_BYTES_MAX, host.timings.readTimeoutMillis);
   } catch (error) {
     if (!(error instanceof BodyError)) throw error;
     host.logger.warn("failed to read Raft message", { "local-member-id": local, error: error.message });
@@ -72,8 +72,15 @@ export async function handlePipeline(
   }
   host.metrics.received(message.from, body.length);
   const refused = receiveChecked(host.receiver, host.introduction, host.logger, message);
-  if (refused === undefined) sendNoContent(response);
-  else sendHttpError(response, 403, refused);
+  if (refused === undefined) {
+    sendNoContent(response);
+    return;
+  }
+  host.logger.warn("failed to process Raft message", { "local-member-id": local, error: refused });
+  // etcd means to say 403 here and does not get to it. Nor may we: an etcd member that is told so ends itself for good, also for a
+  // message that only came to the wrong address.
+  response.setHeader("Connection", "close");
+  sendError(response, 500, "error processing raft message");
 }
 
 export function sendNoContent(response: ServerResponse): void {

@@ -112,7 +112,7 @@ export async function handleLease(
   }
   let body: Buffer;
   try {
-    body = await wholeBody(request, LEASE_REQUEST_BYTES_MAX, host.timings.ioTimeoutMillis);
+    body = await wholeBody(request, LEASE_REQUEST_BYTES_MAX, host.timings.readTimeoutMillis);
   } catch (error) {
     if (!(error instanceof BodyError)) throw error;
     if (error.tooLarge) sendError(response, 413, "request body too large");
@@ -187,7 +187,7 @@ export async function handleHashKv(
   }
   let revision: number;
   try {
-    const body = await wholeBody(request, SMALL_BODY_BYTES_MAX, host.timings.ioTimeoutMillis);
+    const body = await wholeBody(request, SMALL_BODY_BYTES_MAX, host.timings.readTimeoutMillis);
     revision = requestedRevision(body.toString());
   } catch (error) {
     if (error instanceof BodyError) {

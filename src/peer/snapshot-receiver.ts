@@ -10,10 +10,12 @@ import { StreamError } from "./frame-buffer.ts";
 import { SNAPSHOT_MESSAGE_BYTES_MAX, SNAPSHOTS_RECEIVED_MAX } from "./limits.ts";
 import { MessageDecoder } from "./message-codec.ts";
 import { MISMATCHED_MEMBER, messageTypeName, REMOVED_SENDER } from "./peer.ts";
-import { type PeerHost, sendHttpError } from "./peer-host.ts";
+import type { PeerHost } from "./peer-host.ts";
 import { admits, allows, learnRemote, remoteAddress, sendNoContent } from "./raft-handlers.ts";
 import { BodyError, bodyChunks } from "./request-body.ts";
 
+/** In front of the message. */
+const LENGTH_BYTES = 8;
 const UNKNOWN_SENDER = "UNKNOWN_SNAPSHOT_SENDER";
 
 type Head = { readonly message: Message; readonly bytes: number; readonly rest: Uint8Array };
@@ -33,7 +35,7 @@ export class SnapshotReceiver {
       return;
     }
     learnRemote(host, request);
-    const chunks = bodyChunks(request, host.timings.ioTimeoutMillis);
+    const chunks = bodyChunks(request, host.timings.readTimeoutMillis);
     const head = await this.#readHead(chunks, request, response);
     if (head === undefined) return;
     const { message } = head;
@@ -61,12 +63,16 @@ export class SnapshotReceiver {
   ): Promise<Head | undefined> {
     const { metrics, logger, introduction } = this.#host;
     const decoder = new MessageDecoder(SNAPSHOT_MESSAGE_BYTES_MAX);
-    let problem = "unexpected EOF";
+    let problem = "";
+    let bytes = 0;
     try {
       for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
         const head = decoder.first(next.value);
         if (head !== undefined) return head;
+        bytes += next.value.length;
       }
+      // As Go names an end before the first byte of what is read: of the length, or of the message.
+      problem = bytes === 0 || bytes === LENGTH_BYTES ? "EOF" : "unexpected EOF";
     } catch (error) {
       if (!(error instanceof BodyError) && !(error instanceof StreamError)) throw error;
       problem = error.message;
@@ -96,11 +102,11 @@ export class SnapshotReceiver {
     } else if (receiver.isRemoved(message.from)) {
       const fields = { "local-member-id": local, "removed-member-id": from };
       logger.warn("rejected Raft message from removed member", fields);
-      sendHttpError(response, 403, REMOVED_SENDER);
+      sendError(response, 500, `failed to process raft message (${REMOVED_SENDER})`);
     } else if (message.to !== introduction.localId) {
       const fields = { "local-member-id": local, "mismatch-member-id": hexId(message.to) };
       logger.warn("rejected Raft message to mismatch member", fields);
-      sendHttpError(response, 403, MISMATCHED_MEMBER);
+      sendError(response, 500, `failed to process raft message (${MISMATCHED_MEMBER})`);
     } else if (this.#senders.has(from) || this.#senders.size >= SNAPSHOTS_RECEIVED_MAX) {
       sendError(response, 500, "failed to save KV snapshot (another snapshot is being received)");
     } else {

@@ -98,7 +98,6 @@ test("a refusal, an end too early and a member that is gone are failures, each r
   assert.equal(b.snapshots.length, 0, "nothing that is cut short is taken");
   b.removed.add(a.localId);
   await send(new CountingBody(200), 2);
-  await a.logged("onRemoved");
   await b.close();
   await send(new CountingBody(3), 3);
   assert.equal(a.metric(`etcd_network_snapshot_send_failures{To="b"}`), "3");

@@ -97,7 +97,7 @@ export class StreamReader {
       (error) => once(() => this.#failed(url, error.message)),
     );
     this.#call = call;
-    call.setTimeout(timings.ioTimeoutMillis, () => call.destroy(new Error("i/o timeout")));
+    call.setTimeout(timings.readTimeoutMillis, () => call.destroy(new Error("i/o timeout")));
     call.end();
   }
 

@@ -90,7 +90,7 @@ export class StreamWriter {
     this.#attached = attached;
     socket.setNoDelay(true);
     // Heartbeats are written all the time: only a socket that takes nothing is idle for so long.
-    socket.setTimeout(timings.ioTimeoutMillis, () => this.#lost(attached, "write", "i/o timeout"));
+    socket.setTimeout(timings.writeTimeoutMillis, () => this.#lost(attached, "write", "i/o timeout"));
     socket.on("error", (error) => this.#lost(attached, "write", error.message));
     socket.on("close", () => this.#lost(attached, "write", "connection closed"));
     status.activate();
