@@ -7,8 +7,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { Member } from "./member.ts";
 import type { StagedState } from "./snapshot-stage.ts";
 
-/** How often the old store is asked whether somebody still reads it. */
+/** How often the old store is asked whether somebody still reads it, and after how many times lists from it are broken off. */
 const READERS_INTERVAL_MILLIS = 100;
+const LOOKS_MAX = 600;
 
 export function replaceState(member: Member, staged: StagedState): void {
   const { lessor, membership, applyContext } = member;
@@ -24,8 +25,12 @@ function restoreMembership(membership: Membership, from: Membership): void {
   membership.downgrade = from.downgrade;
 }
 
-/** Calls back once nobody reads this store any more, which no new reader finds. */
-export function whenUnread(store: Store, clock: Clock, callback: () => void): void {
-  if (store.readers === 0) callback();
-  else clock.after(READERS_INTERVAL_MILLIS as Millis, () => whenUnread(store, clock, callback));
+/**
+ * Calls back once nobody reads values of this store any more, which no new reader finds. A client may take its time with a long list, but
+ * not for ever; hashes and backups are waited for.
+ */
+export function whenUnread(store: Store, clock: Clock, callback: () => void, looks = 0): void {
+  if (looks === LOOKS_MAX) store.retire();
+  if (store.readers === 0 || (store.retired && !store.compactionHeld)) callback();
+  else clock.after(READERS_INTERVAL_MILLIS as Millis, () => whenUnread(store, clock, callback, looks + 1));
 }

@@ -350,9 +350,12 @@ test("while a slow snapshot is on its way the cluster writes on, and the log kee
   assert.equal(describe(lagging.member!), describe(leader));
 });
 
-test("a long list that began before a snapshot ends with the revision it began with", async () => {
+type Reading = { cluster: Cluster; lagging: Node; call: RecordedCall; before: number };
+
+/** A client of a member has begun a long list and not read it, when a snapshot replaces the member's state. */
+async function readingOverSnapshot(): Promise<Reading> {
   const { cluster, leader, lagging } = await threeMembers();
-  for (let n = 0; n < 260; n++) await put(cluster, leader, `k/${n}`, String(n).padEnd(20_000, "."));
+  for (let n = 0; n < 100; n++) await put(cluster, leader, `k/${n}`, String(n).padEnd(45_000, "."));
   await cluster.until(sameAs(leader, lagging));
   lagging.cut = true;
   const methods = methodTable(lagging.member!, new HealthService());
@@ -370,12 +373,29 @@ test("a long list that began before a snapshot ends with the revision it began w
   lagging.cut = false;
   await cluster.until(sameAs(leader, lagging));
   assert.equal(lagging.snapshots, 1);
+  return { cluster, lagging, call, before };
+}
+
+test("a long list that began before a snapshot ends with the revision it began with", async () => {
+  const { cluster, call, before } = await readingOverSnapshot();
   while (!call.done) {
     call.read(1);
     await cluster.until(() => true);
   }
   const { kvs, header } = decodeRangeResponse(call.messages[0]!);
-  assert.deepEqual([header!.revision, kvs.length], [before, 260]);
+  assert.deepEqual([header!.revision, kvs.length], [before, 100]);
   for (const { key, value } of kvs)
-    assert.equal(Buffer.from(value).toString(), Buffer.from(key).toString().slice(2).padEnd(20_000, "."));
+    assert.equal(Buffer.from(value).toString(), Buffer.from(key).toString().slice(2).padEnd(45_000, "."));
+});
+
+test("a long list that nobody reads does not keep the state that a snapshot has replaced", async () => {
+  const { cluster, lagging, call } = await readingOverSnapshot();
+  const files = await lagging.disk.list("/data/member/cairn");
+  const end = cluster.clock.now() + 61_000;
+  await cluster.until(() => cluster.clock.now() > end);
+  call.read(1);
+  assert.equal(call.error?.message, "etcdserver: mvcc: required revision has been compacted");
+  await cluster.until(() => lagging.member!.store.readers === 0);
+  const left = await lagging.disk.list("/data/member/cairn");
+  assert.ok(left.length < files.length, `${files.join(" ")} became ${left.join(" ")}`);
 });

@@ -46,6 +46,7 @@ export class Store implements ReadView {
   readonly #tables: Tables;
   readonly #txn: StoreTxn;
   readonly #compactor: Compactor;
+  #retired = false;
 
   /** The other arguments are the restorer's and the importer's. */
   constructor(options: StoreOptions, tables: Tables = new Tables(options.seed), compactions?: Compactions) {
@@ -108,6 +109,15 @@ export class Store implements ReadView {
   /** Those who read on over several turns: pinned revisions, and walks that compaction waits for. */
   get readers(): number {
     return this.#compactor.pins.size + this.#compactor.holds;
+  }
+
+  /** A snapshot took its place long ago: whoever still reads from it in his own time ends, so that memory and files can go. */
+  get retired(): boolean {
+    return this.#retired;
+  }
+
+  retire(): void {
+    this.#retired = true;
   }
 
   /** Keeps what is visible at `at` readable until released, however far compaction goes. */

@@ -169,6 +169,7 @@ class ListSource implements MessageSource {
   }
 
   #next(): Uint8Array | EtcdError {
+    if (this.#store.retired) return errors.compacted;
     if (this.#stage === "header") {
       this.#stage = this.#rowsLeft > 0 ? "rows" : "tail";
       const out = allocate(this.#headers.size(this.#revision));
