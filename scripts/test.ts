@@ -19,7 +19,11 @@ let skipped = 0;
 const started = Date.now();
 const perFile = new Map<string, { passed: number; failed: number }>();
 
-const stream = run({ files, concurrency: Math.max(2, availableParallelism()) });
+/** A file that waits for what never comes is ended, and failed. */
+const FILE_LIMIT_MILLIS = 240_000;
+
+const concurrency = Math.max(2, availableParallelism());
+const stream = run({ files, concurrency, timeout: FILE_LIMIT_MILLIS });
 stream.on("test:pass", (event) => {
   if (event.details.type === "suite") return;
   if (event.skip !== undefined) {
