@@ -308,7 +308,9 @@ export class Appender implements LogWriter {
       for (let i = 0; i < complete; i++) this.#options.cache.unpin(part.slots[i]!);
       this.#stagedBytes -= part.to - part.from;
       part.file.diskBytes = Math.max(part.file.diskBytes, part.to);
-      if (part.sealed) this.#options.onSealed(part.file, part.to);
+      if (!part.sealed) continue;
+      part.file.sealedBytes = part.to;
+      this.#options.onSealed(part.file, part.to);
     }
     if (2 * this.#position > this.#file.allocatedBytes) this.#options.wantSpare();
   }
@@ -458,7 +460,6 @@ export class Appender implements LogWriter {
       seal.subarray(FRAME_BYTES + SEAL_HEAD_BYTES),
     );
     this.#put(encodeTrailer(SEGMENT_MAGIC, file.number, sealOffset, this.#digest.crc32));
-    file.sealedBytes = this.#position;
     this.#sealedParts.push({
       file,
       from: this.#issued,

@@ -52,7 +52,7 @@ async function flush(log: Log, sync: boolean, disk: SimDisk): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     log.writer.flush(resolve);
     const look = (): void => {
-      if (disk.crashed) reject(new Error("off"));
+      if (disk.crashed || log.writer.failed) reject(new Error("off"));
       else if (log.writer.flushing) setImmediate(look);
     };
     setImmediate(look);
@@ -162,6 +162,41 @@ async function historyCutAt(operation: number): Promise<boolean> {
   await checkAfterCrash(disk, acknowledged, `crash at operation ${operation}, FUZZ_SEED=${seed}`);
   return cut;
 }
+
+/** The process dies at its n-th flush, and what it had written is there; the next one adds to it, and then the power goes. */
+async function historyKilledAtFlush(flushes: number): Promise<boolean> {
+  const disk = new SimDisk({ random: dice(seed * 1000 + flushes) });
+  let left = flushes;
+  disk.fault = (kind, path) =>
+    kind === "sync" && path.endsWith(".segment") && --left === 0 ? { code: "EIO" } : undefined;
+  try {
+    const log = await open(disk);
+    await log.start(identity);
+    await work(log, new LogModel(), disk, { last: 0, commit: 0, snapshot: 0 }, 16);
+    await log.close();
+  } catch (error) {
+    if (left > 0) throw error;
+  }
+  disk.killProcess();
+  disk.fault = undefined;
+  const next = await open(disk);
+  await next.start(identity);
+  const first = next.raft.lastIndex() + 1;
+  next.writer.append([entryFor(first, 1, 100)], { term: term(1), vote: 11n, commit: index(first - 1) });
+  next.writer.flushSync();
+  disk.crash();
+  disk.restart();
+  const last = await open(disk);
+  assert.ok(last.raft.lastIndex() >= first, `killed at flush ${flushes}, FUZZ_SEED=${seed}`);
+  await last.close();
+  return left <= 0;
+}
+
+test("what a killed process had written and not flushed is safe before the next one builds on it", async () => {
+  let flushes = 1;
+  while (await historyKilledAtFlush(flushes)) flushes++;
+  assert.ok(flushes > 10, `the history has ${flushes} flushes`);
+});
 
 test("a power loss at any disk operation loses nothing acknowledged and leaves no wrong value", async () => {
   let operation = 1;

@@ -62,8 +62,16 @@ export async function openFile(
 
 export type SealPlace = { readonly offset: number; readonly next: number };
 
-/** The seal of a file that ends at `size`; fills the page checksums. Undefined when no trailer stands there. */
-export async function readSeal(file: LogFile, digest: Digest, size: number): Promise<SealPlace | undefined> {
+/**
+ * The seal of a file that ends at `size`; fills the page checksums. Undefined when no trailer stands there, or when it is bad and nobody
+ * `promised` it: a crash may keep the trailer of a flush and lose what stands before it.
+ */
+export async function readSeal(
+  file: LogFile,
+  digest: Digest,
+  size: number,
+  promised: boolean,
+): Promise<SealPlace | undefined> {
   if (size < HEADER_BYTES + TRAILER_BYTES) return undefined;
   const magic = file.kind === "segment" ? SEGMENT_MAGIC : RUN_MAGIC;
   const trailer = new Uint8Array(TRAILER_BYTES);
@@ -78,6 +86,7 @@ export async function readSeal(file: LogFile, digest: Digest, size: number): Pro
     frameLength(bytes, 0, seed) === bytes.length - FRAME_BYTES &&
     bytes[16] === RecordKind.Seal &&
     digest.crc32(bytes.subarray(4), seed) === getU32(bytes, 0);
+  if (!good && !promised) return undefined;
   if (!good) throw new CorruptionError(file.disk.path, offset, "the footer is bad");
   file.firstIndex = getU64(bytes, FRAME_BYTES);
   file.lastIndex = getU64(bytes, FRAME_BYTES + 8);

@@ -24,7 +24,7 @@ export class LogFile {
   /** The size on disk as far as we made it, for the books. */
   diskBytes = 0;
   sealed = false;
-  /** Where the trailer of a sealed file ends. */
+  /** Where the trailer of a sealed file ends; 0 as long as it is not safe on disk, so that no manifest promises it. */
   sealedBytes = 0;
   /** Its values belong to a store that no checkpoint has shown yet: it looks dead and must not go. */
   adopted = false;

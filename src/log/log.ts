@@ -34,7 +34,7 @@ import type { LogFile } from "./log-file.ts";
 import { asOpenError, lockDirectory } from "./open-error.ts";
 import { RaftView } from "./raft-view.ts";
 import { chooseVictims, copyLive, type ReclaimOptions, sharesOf } from "./reclaim.ts";
-import { type Recovered, recover } from "./recover.ts";
+import { makeSafe, type Recovered, recover } from "./recover.ts";
 import { RunWriter } from "./run.ts";
 import { Space } from "./space.ts";
 import { SpareSegments } from "./spare-segments.ts";
@@ -127,10 +127,7 @@ export class Log {
   }
 
   /** The hard state written last. */
-  /**
-   * Forgets entries that were written without any hard state: the very first flush was torn between the two, so nobody was told of them.
-   * Before start().
-   */
+  /** Forgets entries without any hard state: the very first flush was torn, so nobody was told of them. Before start(). */
   forgetUnvoted(): void {
     const { table, hardState } = this.#recovered;
     assert(hardState === undefined, "a log with a hard state keeps its entries");
@@ -205,6 +202,7 @@ export class Log {
       await cut.file.disk.sync();
       cut.file.diskBytes = Math.max(cut.file.diskBytes, cut.file.allocatedBytes);
     }
+    await makeSafe(this.#recovered, disk, this.#options.directory);
     for (const { file, size } of untrimmed) this.#trim(file, size);
     for (const path of leftovers) await disk.remove(path);
     const spares = this.#makeSpares(space);

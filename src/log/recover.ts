@@ -186,7 +186,8 @@ class Recovery {
     const file = await openFile(handle, "segment", number, this.#options.digest);
     const listed = this.#manifest?.segments.find((one) => one.file === number)?.bytes ?? 0;
     const size = listed === 0 ? file.diskBytes : listed;
-    const trailer = size > file.diskBytes ? undefined : await readSeal(file, this.#options.digest, size);
+    const trailer =
+      size > file.diskBytes ? undefined : await readSeal(file, this.#options.digest, size, listed > 0);
     if (listed > 0 && trailer === undefined)
       throw this.#corrupt(file, size, "the segment's footer is missing");
     if (trailer !== undefined && file.diskBytes > size) this.#untrimmed.push({ file, size });
@@ -218,7 +219,7 @@ class Recovery {
     this.#opened.push(handle);
     const file = await openFile(handle, "run", number, digest);
     if (file.diskBytes !== size) throw this.#corrupt(file, file.diskBytes, `the file had ${size} bytes`);
-    const seal = await readSeal(file, digest, size);
+    const seal = await readSeal(file, digest, size, true);
     if (seal === undefined) throw this.#corrupt(file, size, "the run's footer is missing");
     this.#files.push(file);
   }
@@ -235,7 +236,7 @@ class Recovery {
     let end = result.end;
     if (result.sealOffset >= 0) {
       const size = result.end + TRAILER_BYTES;
-      const seal = await readSeal(file, digest, size);
+      const seal = await readSeal(file, digest, size, false);
       if (seal !== undefined) {
         this.#untrimmed.push({ file, size });
         this.#closeSealed(file, seal.next);
@@ -397,6 +398,22 @@ class Recovery {
   #corrupt(file: LogFile, offset: number, reason: string): CorruptionError {
     return new CorruptionError(file.disk.path, offset, reason);
   }
+}
+
+/**
+ * A killed process may have written, and made files, that it had not flushed yet. They were read back as good, so others will be told of
+ * them, and what is appended next may stand in another file: they have to be safe first.
+ */
+export async function makeSafe(
+  { manifest, files, active }: Recovered,
+  disk: Disk,
+  directory: string,
+): Promise<void> {
+  const safe = new Set(manifest?.segments.filter(({ bytes }) => bytes > 0).map(({ file }) => file));
+  for (const file of files)
+    if (file.kind === "segment" && file !== active && !safe.has(file.number)) await file.disk.sync();
+  await active?.disk.sync();
+  await disk.syncDirectory(directory);
 }
 
 async function isZero(file: DiskFile, from: number): Promise<boolean> {

@@ -151,8 +151,8 @@ class Simulation {
       try {
         if (!this.#clock.step()) break;
       } catch (error) {
-        // Expected from a process whose disk has just failed it, and that is dead by now.
-        if (this.#deaths === deaths) this.#memberThrew(error);
+        // Expected from a process whose disk has just failed it, and that is dead by now; and from a damaged copy of a directory.
+        if (this.#deaths === deaths && this.#sim.held.size === 0) this.#memberThrew(error);
       }
       await this.#options.turn();
     }
