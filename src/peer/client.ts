@@ -223,6 +223,7 @@ export class HttpPeerClient implements PeerClient {
       const length = body === undefined ? {} : { "Content-Length": body.length };
       const headers = { ...question.headers, ...length };
       let answered = false;
+      let late = false;
       const call = this.#dialer.call(
         { method, url, path, headers, stream: once },
         (response) => {
@@ -234,14 +235,15 @@ export class HttpPeerClient implements PeerClient {
         },
         (error) => {
           // The other side has closed a kept connection just when we took it.
-          if (call.reusedSocket && !again) resolve(this.#roundTrip(url, timeoutMillis, question, true));
+          if (call.reusedSocket && !again && !late)
+            resolve(this.#roundTrip(url, timeoutMillis, question, true));
           else reject(error);
         },
       );
-      const timer = setTimeout(
-        () => call.destroy(new Error("context deadline exceeded")),
-        timeoutMillis,
-      ).unref();
+      const timer = setTimeout(() => {
+        late = true;
+        call.destroy(new Error("context deadline exceeded"));
+      }, timeoutMillis).unref();
       call.once("close", () => {
         clearTimeout(timer);
         if (!answered) reject(new Error("connection closed"));
