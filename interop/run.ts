@@ -6,9 +6,11 @@ import { apiserverCases } from "./cases/apiserver.ts";
 import { bodyCases } from "./cases/bodies.ts";
 import { clientCases } from "./cases/clientv3.ts";
 import { clusterCases } from "./cases/cluster.ts";
+import { clusterTlsCases } from "./cases/cluster-tls.ts";
 import { corruptionCases } from "./cases/corruption.ts";
 import { crashCases } from "./cases/crash.ts";
 import { differentialCases } from "./cases/differential.ts";
+import { discoveryCases } from "./cases/discovery.ts";
 import { etcdctlCases } from "./cases/etcdctl.ts";
 import { failoverCases } from "./cases/failover.ts";
 import { framingCases } from "./cases/framing.ts";
@@ -35,6 +37,8 @@ const all: readonly Case[] = [
   ...differentialCases,
   ...crashCases,
   ...clusterCases,
+  ...clusterTlsCases,
+  ...discoveryCases,
   ...failoverCases,
   ...corruptionCases,
   ...memoryCases,

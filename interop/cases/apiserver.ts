@@ -1,8 +1,13 @@
-// A real kube-apiserver 1.37.2 on the server under test: what kubectl does every day, over TLS as clusters run it, and twenty
-// kill -9 of the store under the apiserver's load. Needs the one long build of the suite.
+// A real kube-apiserver 1.37.2 on the server under test: what kubectl does every day, over TLS as clusters run it, twenty kill -9 of the
+// store under the apiserver's load, and three members of which each is lost. Needs the one long build of the suite.
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Case, check, equal, match, type Settings, withServer } from "../lib/case.ts";
+import { makeCertificates } from "../lib/certificates.ts";
+import type { Cluster, ClusterMember, ClusterOptions } from "../lib/cluster.ts";
+import { times, until, withCluster } from "../lib/cluster-case.ts";
 import { Kubernetes } from "../lib/kubernetes.ts";
+import { makeRunDir, removeRunDir } from "../lib/paths.ts";
 import type { Server } from "../lib/server.ts";
 
 const configMaps = "/api/v1/namespaces/default/configmaps";
@@ -25,7 +30,7 @@ async function withKubernetes(
     settings.subject,
     { tls, extra: ["--watch-progress-notify-interval", "5s"] },
     async (server, dir) => {
-      const kubernetes = await Kubernetes.start(server, dir);
+      const kubernetes = await Kubernetes.start([server], dir);
       try {
         await body(kubernetes, server);
       } finally {
@@ -128,6 +133,7 @@ async function conflict(kubernetes: Kubernetes): Promise<void> {
     409,
     "a second creation",
   );
+  equal((await kubernetes.call("DELETE", `${configMaps}/contended`)).status, 200, "a deletion");
 }
 
 async function customResources(kubernetes: Kubernetes): Promise<void> {
@@ -174,6 +180,7 @@ async function customResources(kubernetes: Kubernetes): Promise<void> {
 
 /** Creates and deletes through the apiserver without pause and remembers what was acknowledged. */
 class Load {
+  created = 0;
   readonly present = new Set<string>();
   readonly gone = new Set<string>();
   /** Without an answer: may or may not have happened. */
@@ -190,6 +197,7 @@ class Load {
         await delay(20);
         continue;
       }
+      this.created++;
       this.present.add(name);
       if (this.#next % 4 !== 0) continue;
       this.present.delete(name);
@@ -204,10 +212,8 @@ class Load {
 }
 
 async function killRounds(settings: Settings, kubernetes: Kubernetes, server: Server): Promise<void> {
-  const load = new Load();
-  const workers = Array.from({ length: 8 }, () => load.run(kubernetes));
   const rounds = settings.quick ? 3 : 20;
-  try {
+  const load = await beside(kubernetes, async () => {
     for (let round = 0; round < rounds; round++) {
       await delay(300 + ((settings.seed + round * 7919) % 700));
       await server.kill();
@@ -215,10 +221,25 @@ async function killRounds(settings: Settings, kubernetes: Kubernetes, server: Se
       await kubernetes.waitReady();
     }
     await delay(500);
+  });
+  await nothingLost(kubernetes, load, `after ${rounds} kills`);
+  check(load.present.size > rounds, `only ${load.present.size} objects were created`);
+}
+
+/** Runs the body beside eight workers' load; the workers have ended when it resolves. */
+async function beside(kubernetes: Kubernetes, body: (load: Load) => Promise<void>): Promise<Load> {
+  const load = new Load();
+  const workers = Array.from({ length: 8 }, () => load.run(kubernetes));
+  try {
+    await body(load);
   } finally {
     load.stop();
     await Promise.all(workers);
   }
+  return load;
+}
+
+async function nothingLost(kubernetes: Kubernetes, load: Load, when: string): Promise<void> {
   const listed = JSON.parse((await kubernetes.call("GET", configMaps)).text) as List;
   const names = new Set(listed.items.map(({ metadata }) => metadata.name));
   const lost = [...load.present].filter((name) => !names.has(name));
@@ -226,14 +247,64 @@ async function killRounds(settings: Settings, kubernetes: Kubernetes, server: Se
   const strange = [...names].filter(
     (name) => name !== "kube-root-ca.crt" && !load.present.has(name) && !load.unknown.has(name),
   );
-  equal({ lost, risen, strange }, { lost: [], risen: [], strange: [] }, `after ${rounds} kills`);
-  check(load.present.size > rounds, `only ${load.present.size} objects were created`);
-  console.log(
-    `        ${rounds} kills, ${load.present.size} objects kept, ${load.gone.size} deleted, ${load.unknown.size} unknown`,
-  );
+  equal({ lost, risen, strange }, { lost: [], risen: [], strange: [] }, when);
+  const { present, gone, unknown } = load;
+  console.log(`        ${when}: ${present.size} objects kept, ${gone.size} deleted, ${unknown.size} unknown`);
+}
+
+/** Three members with certificates for clients and for each other. Each is killed, and each is stopped, while Kubernetes writes. */
+async function losingMembers({ subject, quick }: Settings): Promise<void> {
+  const dir = makeRunDir("apiserver-cluster");
+  const tls = await makeCertificates(join(dir, "tls"));
+  const peerTls = await makeCertificates(join(dir, "peer-tls"));
+  const options: ClusterOptions = {
+    tls,
+    peerTls: () => peerTls,
+    extra: ["--watch-progress-notify-interval", "5s"],
+  };
+  const body = async (cluster: Cluster): Promise<void> => {
+    const kubernetes = await Kubernetes.start(
+      cluster.members.map(({ server }) => server),
+      dir,
+    );
+    try {
+      if (!quick) await everyday(kubernetes);
+      const load = await beside(kubernetes, async (running) => {
+        for (const end of ["kill", "stop"] as const)
+          for (const member of cluster.members) await goesOnWithout(member, end, running);
+      });
+      await nothingLost(kubernetes, load, "after each of three members was killed and stopped");
+      await cluster.equalHashes();
+    } finally {
+      await kubernetes.stop();
+    }
+  };
+  try {
+    await withCluster(times(3, subject), body, options);
+  } finally {
+    removeRunDir(dir);
+  }
+}
+
+async function goesOnWithout(
+  { name, server }: ClusterMember,
+  end: "kill" | "stop",
+  load: Load,
+): Promise<void> {
+  await server[end]();
+  const created = load.created;
+  await until(async () => load.created > created + 40, `writes after the ${end} of ${name}`);
+  await server.restart();
+  const again = load.created;
+  await until(async () => load.created > again + 40, `writes with ${name} back`);
 }
 
 export const apiserverCases: readonly Case[] = [
+  {
+    name: "kube-apiserver: on three members over TLS, writes go on without any one of them, and nothing is lost",
+    limitMs: 900_000,
+    run: losingMembers,
+  },
   {
     name: "kube-apiserver: becomes ready; nodes, pages, watch, conflicts, custom resources",
     limitMs: 900_000,

@@ -8,7 +8,7 @@ import type { Certificates } from "./certificates.ts";
 import { type CommandResult, mustRun, runCommand } from "./command.ts";
 import type { Network } from "./network.ts";
 import { freePort } from "./ports.ts";
-import { Server, type ServerCommand, type ServerOptions } from "./server.ts";
+import { type Discovery, Server, type ServerCommand, type ServerOptions } from "./server.ts";
 
 export interface ClusterMember {
   readonly name: string;
@@ -31,8 +31,12 @@ export interface ClusterOptions {
   /** Flags of every member. */
   readonly extra?: readonly string[];
   readonly logLevel?: string;
-  /** For clients; members speak plainly with each other. */
+  /** For clients. */
   readonly tls?: Certificates;
+  /** For the members among each other; absent: they speak plainly. */
+  readonly peerTls?: (name: string) => Certificates | "auto";
+  /** Absent: every member is told who the others are. */
+  readonly discovery?: Discovery;
   /** Absent: loopback. */
   readonly network?: Network;
   /** Where a member keeps its data, when not in the cluster's directory. */
@@ -59,21 +63,29 @@ export class Cluster {
     const cluster = new Cluster(dir, options);
     for (const command of commands) cluster.members.push(await cluster.#plan(command));
     const initial = cluster.initialCluster();
-    for (const { server } of cluster.members) server.cluster = { state: "new", initial };
-    for (const { server } of cluster.members) server.spawn();
-    for (const { server } of cluster.members) await server.waitReady();
+    for (const { server } of cluster.members)
+      server.cluster = options.discovery === undefined ? { state: "new", initial } : options.discovery;
+    try {
+      for (const { server } of cluster.members) server.spawn();
+      for (const { server } of cluster.members) await server.waitReady();
+    } catch (error) {
+      const logs = cluster.logs();
+      await cluster.stop();
+      throw new Error(`${error instanceof Error ? error.message : String(error)}\n${logs}`);
+    }
     return cluster;
   }
 
   async #plan(command: ServerCommand): Promise<ClusterMember> {
     const name = `m${++this.#made}`;
-    const { extra, logLevel, tls, network, dataDir } = this.#options;
+    const { extra, logLevel, tls, peerTls, network, dataDir } = this.#options;
     const options: ServerOptions = {
       dataDir: dataDir?.(name) ?? join(this.#dir, name),
       name,
       ...(extra === undefined ? {} : { extra }),
       ...(logLevel === undefined ? {} : { logLevel }),
       ...(tls === undefined ? {} : { tls }),
+      ...(peerTls === undefined ? {} : { peerTls: peerTls(name) }),
       ...(network === undefined ? {} : { place: { ...(await network.add()), clients: network.exec } }),
     };
     return { name, server: Server.plan(command, options, await freePort(), await freePort()) };
@@ -94,10 +106,14 @@ export class Cluster {
 
   /** The flags with which etcd's own clients reach all members. */
   get clientFlags(): string[] {
+    return this.#clientFlags("");
+  }
+
+  #clientFlags(without: string): string[] {
     const [, , ...security] = this.members[0]!.server.clientFlags;
-    const urls = this.members.map(({ server }) =>
-      security.length === 0 ? server.endpoint : server.clientUrl,
-    );
+    const urls = this.members
+      .filter(({ name }) => name !== without)
+      .map(({ server }) => (security.length === 0 ? server.endpoint : server.clientUrl));
     return ["--endpoints", urls.join(","), ...security];
   }
 
@@ -260,11 +276,7 @@ export class Cluster {
   }
 
   async #argv(args: readonly string[], without: string): Promise<string[]> {
-    const endpoints = this.members
-      .filter(({ name }) => name !== without)
-      .map(({ server }) => server.endpoint)
-      .join(",");
-    return [...this.exec, await peer("etcdctl"), "--endpoints", endpoints, ...args];
+    return [...this.exec, await peer("etcdctl"), ...this.#clientFlags(without), ...args];
   }
 
   async stop(): Promise<void> {

@@ -36,18 +36,19 @@ export class Kubernetes {
     this.#ca = readFileSync(certificates.ca);
   }
 
-  static async start(server: Server, dir: string): Promise<Kubernetes> {
+  /** On one server, or on the members of a cluster. */
+  static async start(servers: readonly Server[], dir: string): Promise<Kubernetes> {
     const own = await makeCertificates(join(dir, "apiserver-tls"));
     const port = await freePort();
     const tokens = join(dir, "tokens.csv");
     writeFileSync(tokens, `${token},admin,1,"system:masters"\n`, { mode: 0o600 });
     const argv = [
       await peer("kube-apiserver"),
-      `--etcd-servers=${server.clientUrl}`,
+      `--etcd-servers=${servers.map(({ clientUrl }) => clientUrl).join(",")}`,
       "--bind-address=127.0.0.1",
       `--secure-port=${port}`,
     ];
-    const tls = server.options.tls;
+    const tls = servers[0]!.options.tls;
     if (tls !== undefined) {
       argv.push(
         `--etcd-cafile=${tls.ca}`,

@@ -26,10 +26,17 @@ export interface InitialCluster {
   readonly initial: string;
 }
 
+/** Where a server without data asks who the others are. */
+export interface Discovery {
+  readonly discovery: { readonly token: string; readonly endpoints: string };
+}
+
 export interface ServerOptions {
   readonly dataDir: string;
   readonly name?: string;
   readonly tls?: Certificates;
+  /** Of the network between members; "auto": certificates of its own making, which nobody verifies. */
+  readonly peerTls?: Certificates | "auto";
   readonly extra?: readonly string[];
   /** Advertised instead of the real URLs: two servers that advertise the same get equal member and cluster ids. */
   readonly advertise?: { readonly client: string; readonly peer: string };
@@ -60,7 +67,7 @@ export class Server {
   readonly logFile: string;
   #child: ChildProcess | undefined;
   /** Undefined: a cluster of itself alone. */
-  cluster: InitialCluster | undefined;
+  cluster: InitialCluster | Discovery | undefined;
 
   private constructor(command: ServerCommand, options: ServerOptions, clientPort: number, peerPort: number) {
     this.command = command;
@@ -91,7 +98,8 @@ export class Server {
   }
 
   get peerUrl(): string {
-    return `http://${this.options.place?.peerHost ?? "127.0.0.1"}:${this.peerPort}`;
+    const scheme = this.options.peerTls === undefined ? "http" : "https";
+    return `${scheme}://${this.options.place?.peerHost ?? "127.0.0.1"}:${this.peerPort}`;
   }
 
   get pid(): number {
@@ -109,24 +117,37 @@ export class Server {
   flags(): string[] {
     const { dataDir, tls, extra, advertise, logLevel } = this.options;
     const name = this.options.name ?? "default";
-    const { peerUrl, cluster } = this;
+    const { peerUrl } = this;
     const advertisedPeer = advertise?.peer ?? peerUrl;
     const flags = ["--name", name, "--data-dir", dataDir, "--log-level", logLevel ?? "warn"];
     flags.push("--listen-client-urls", this.clientUrl, "--listen-peer-urls", peerUrl);
     flags.push("--advertise-client-urls", advertise?.client ?? this.clientUrl);
-    flags.push(
-      "--initial-advertise-peer-urls",
-      advertisedPeer,
-      "--initial-cluster",
-      cluster?.initial ?? `${name}=${advertisedPeer}`,
-      "--initial-cluster-state",
-      cluster?.state ?? "new",
-    );
+    flags.push("--initial-advertise-peer-urls", advertisedPeer);
+    flags.push(...this.#beginning(`${name}=${advertisedPeer}`));
     if (tls !== undefined) {
       flags.push("--cert-file", tls.serverCert, "--key-file", tls.serverKey);
       flags.push("--trusted-ca-file", tls.ca, "--client-cert-auth");
     }
-    return [...flags, ...(extra ?? [])];
+    return [...flags, ...this.#peerSecurity(), ...(extra ?? [])];
+  }
+
+  #beginning(alone: string): string[] {
+    const cluster = this.cluster ?? { state: "new", initial: alone };
+    if ("discovery" in cluster) {
+      const { token, endpoints } = cluster.discovery;
+      return ["--discovery-token", token, "--discovery-endpoints", endpoints];
+    }
+    return ["--initial-cluster", cluster.initial, "--initial-cluster-state", cluster.state];
+  }
+
+  #peerSecurity(): string[] {
+    const { peerTls } = this.options;
+    if (peerTls === undefined) return [];
+    if (peerTls === "auto") return ["--peer-auto-tls"];
+    return [
+      ...["--peer-cert-file", peerTls.serverCert, "--peer-key-file", peerTls.serverKey],
+      ...["--peer-trusted-ca-file", peerTls.ca, "--peer-client-cert-auth"],
+    ];
   }
 
   /** Starts the process again on the same data and ports. */
