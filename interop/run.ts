@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { apiserverCases } from "./cases/apiserver.ts";
 import { bodyCases } from "./cases/bodies.ts";
+import { careCases } from "./cases/care.ts";
 import { clientCases } from "./cases/clientv3.ts";
 import { clusterCases } from "./cases/cluster.ts";
 import { clusterTlsCases } from "./cases/cluster-tls.ts";
@@ -40,6 +41,7 @@ const all: readonly Case[] = [
   ...clusterTlsCases,
   ...discoveryCases,
   ...failoverCases,
+  ...careCases,
   ...corruptionCases,
   ...memoryCases,
   ...peerCases,

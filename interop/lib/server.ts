@@ -60,7 +60,10 @@ export async function realEtcd(name: "etcd" | "etcd-3.6" = "etcd"): Promise<Serv
 }
 
 export class Server {
-  readonly command: ServerCommand;
+  /** Another program may go on with the same data. */
+  command: ServerCommand;
+  /** Flags of the next start, behind the others. */
+  more: readonly string[] = [];
   readonly options: ServerOptions;
   readonly clientPort: number;
   readonly peerPort: number;
@@ -128,7 +131,7 @@ export class Server {
       flags.push("--cert-file", tls.serverCert, "--key-file", tls.serverKey);
       flags.push("--trusted-ca-file", tls.ca, "--client-cert-auth");
     }
-    return [...flags, ...this.#peerSecurity(), ...(extra ?? [])];
+    return [...flags, ...this.#peerSecurity(), ...(extra ?? []), ...this.more];
   }
 
   #beginning(alone: string): string[] {
@@ -208,6 +211,19 @@ export class Server {
   /** Freezes it (SIGSTOP) and lets it go on (SIGCONT). */
   signal(signal: "SIGSTOP" | "SIGCONT"): void {
     this.#child?.kill(signal);
+  }
+
+  /** Waits until the process ends by itself; its exit code. */
+  async ended(limitMs = 30_000): Promise<number> {
+    const child = this.#child;
+    if (child === undefined) throw new Error("nothing runs");
+    const end = Date.now() + limitMs;
+    while (child.exitCode === null && child.signalCode === null) {
+      if (Date.now() > end) throw new Error(`it has not ended within ${limitMs} ms`);
+      await delay(20);
+    }
+    this.#child = undefined;
+    return child.exitCode ?? -1;
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

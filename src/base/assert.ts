@@ -19,3 +19,12 @@ export function must<T>(value: T | undefined | null, message: string): T {
 export function unreachable(value: never): never {
   throw new AssertionError(`unreachable: ${String(value)}`);
 }
+
+/** Others count on entries that this member once acknowledged and does not have: it must not go on under its id. etcd's raft panics. */
+export class LostEntriesError extends Error {
+  override readonly name = "LostEntriesError";
+}
+
+export function lostEntries(message: string): never {
+  throw new LostEntriesError(message);
+}

@@ -4,12 +4,14 @@ import { lookup, resolveSrv } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { Client } from "../client/client.ts";
 import { hexId } from "../cluster/ids.ts";
+import type { ClusterMember } from "../cluster/membership.ts";
 import { type Config, type DiscoveryConfig, requestTimeoutMillis } from "../config/config.ts";
 import { formatInitialCluster, parseInitialCluster } from "../config/urls.ts";
 import { type InitialCluster, newCluster } from "../member/initial-cluster.ts";
 import type { PeerClient } from "../member/transport.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Logger } from "../ports/logger.ts";
+import { bootstrapped, type Refusal } from "./bootstrapped.ts";
 import { membersFromSrv } from "./dns-srv.ts";
 import { doubleProblem, type InitialMembers, joinProblem, newClusterProblem } from "./initial-members.ts";
 import { joinCluster, remoteUrls } from "./join.ts";
@@ -26,7 +28,10 @@ export type FirstStartWorld = {
 };
 
 /** The cluster, or the error that etcd logs as "discovery failed". */
-export async function firstStart(config: Config, world: FirstStartWorld): Promise<InitialCluster | string> {
+export async function firstStart(
+  config: Config,
+  world: FirstStartWorld,
+): Promise<InitialCluster | Refusal | string> {
   const names: Names = { lookup: firstAddress, wait, logger: world.logger };
   const members = await initialMembers(config, world.logger);
   if (typeof members === "string") return `error setting up initial cluster: ${members}`;
@@ -40,6 +45,7 @@ export async function firstStart(config: Config, world: FirstStartWorld): Promis
       logger,
       names,
       learnersMax,
+      dataDirectory: config.dataDir,
       requestTimeoutMillis: requestTimeoutMillis(config),
     });
   }
@@ -47,8 +53,10 @@ export async function firstStart(config: Config, world: FirstStartWorld): Promis
   if (problem !== undefined) return problem;
   const { discovery } = config;
   const cluster = clusterOf(config, members, discovery?.token ?? config.initialClusterToken, world.digest);
-  if (await wasHere(cluster, members, config.name, world.peers))
-    return `member ${hexId(cluster.localId)} has already been bootstrapped`;
+  const running = await runningMembers(members, config.name, world.peers);
+  // As etcd: who has a name and serves no client has never been ready.
+  const lost = running.find(({ id, clientUrls }) => id === cluster.localId && clientUrls.length > 0);
+  if (lost !== undefined) return bootstrapped(lost, running, config.dataDir);
   return discovery === undefined ? cluster : discovered(config, discovery, cluster, world);
 }
 
@@ -78,20 +86,18 @@ function clusterOf(config: Config, members: InitialMembers, token: string, diges
   return newCluster(texts, config.name, token, digest.sha1);
 }
 
-/** A member that has lost its disk must not vote again under its old id: the others would count its vote twice. */
-async function wasHere(
-  cluster: InitialCluster,
+/** Those whom a running cluster of the same members knows; a member that lost its disk must not vote again under its old id. */
+async function runningMembers(
   members: InitialMembers,
   name: string,
   peers: PeerClient,
-): Promise<boolean> {
+): Promise<readonly ClusterMember[]> {
   const urls = remoteUrls(members, name);
-  if (urls.length === 0) return false;
+  if (urls.length === 0) return [];
   try {
-    const running = await peers.members(urls, BOOTSTRAPPED_TIMEOUT_MILLIS);
-    return running.members.some(({ id, clientUrls }) => id === cluster.localId && clientUrls.length > 0);
+    return (await peers.members(urls, BOOTSTRAPPED_TIMEOUT_MILLIS)).members;
   } catch {
-    return false;
+    return [];
   }
 }
 

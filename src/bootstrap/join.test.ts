@@ -49,12 +49,13 @@ async function join(listed: string, remote: Remote | undefined) {
     logger: silentLogger,
     requestTimeoutMillis: 1000,
     learnersMax: 1,
+    dataDirectory: "/data",
   });
 }
 
 test("ids are those of the running cluster, found by peer URLs", async () => {
   const cluster = await join(`a=${A},b=${B}`, { members: [member(5n, A, "a"), member(9n, B)] });
-  assert(typeof cluster === "object");
+  assert(typeof cluster === "object" && cluster.kind !== "refused");
   assert.equal(cluster.kind, "join");
   assert.equal(cluster.clusterId, 77n);
   assert.equal(cluster.localId, 9n as MemberId);
@@ -73,6 +74,20 @@ test("a cluster that does not answer, or has other members, is not joined", asyn
     String(await join(`a=${A},b=${B}`, { members: [member(5n, A), member(9n, "http://127.0.0.1:3")] })),
     /PeerURLs: no match found for existing member \(9, \[http:\/\/127.0.0.1:3\]\), last resolver error \(resolved urls: /,
   );
+});
+
+test("a member that the cluster knows with data is not let in without it, and is told the commands", async () => {
+  const ours = { ...member(9n, B, "b"), clientUrls: ["http://127.0.0.1:12"] };
+  const refused = await join(`a=${A},b=${B}`, {
+    members: [{ ...member(5n, A, "a"), clientUrls: ["http://127.0.0.1:11"] }, ours],
+  });
+  assert(typeof refused === "object" && refused.kind === "refused");
+  assert.equal(refused.error, "member 9 has already been bootstrapped");
+  const steps = refused.fields["next-steps"] as string[];
+  assert.match(String(refused.fields["why"]), /remembers member 9 \(b\) with data, and \/data holds none/);
+  assert.equal(steps[1], "2. etcdctl --endpoints=http://127.0.0.1:11 member remove 9");
+  assert.equal(steps[2], `3. etcdctl --endpoints=http://127.0.0.1:11 member add b --peer-urls=${B}`);
+  assert.match(steps[3]!, /--initial-cluster-state=existing/);
 });
 
 test("a cluster of a version that this server cannot follow is not joined", async () => {

@@ -10,6 +10,7 @@ import type { InitialCluster } from "../member/initial-cluster.ts";
 import type { PeerClient, PeerMembers } from "../member/transport.ts";
 import { byteOrder } from "../node/metrics-format.ts";
 import type { Logger } from "../ports/logger.ts";
+import { bootstrapped, hasPublished, type Refusal } from "./bootstrapped.ts";
 import type { InitialMembers } from "./initial-members.ts";
 import { type Names, urlsDiffer } from "./same-urls.ts";
 
@@ -21,6 +22,7 @@ export type JoinWorld = {
   readonly logger: Logger;
   readonly requestTimeoutMillis: number;
   readonly learnersMax: number;
+  readonly dataDirectory: string;
 };
 
 /** The running cluster as this member joins it, or why it cannot. */
@@ -28,7 +30,7 @@ export async function joinCluster(
   listed: InitialMembers,
   name: string,
   world: JoinWorld,
-): Promise<InitialCluster | string> {
+): Promise<InitialCluster | Refusal | string> {
   const urls = remoteUrls(listed, name);
   let running: PeerMembers;
   try {
@@ -39,6 +41,9 @@ export async function joinCluster(
   const ids = await assignIds(listed, running.members, world.names);
   if (typeof ids === "string") return `error validating peerURLs ${describe(running)}: ${ids}`;
   const localId = ids.get(name)!;
+  // Stricter than etcd, whose member would start, and then panic or vote twice in one term.
+  const own = running.members.find(({ id }) => id === localId)!;
+  if (hasPublished(own)) return bootstrapped(own, running.members, world.dataDirectory);
   const others = running.members.filter(({ id }) => id !== localId);
   if (!(await isCompatible(others, world))) return "incompatible with current running cluster";
   const learners = running.members.filter(({ isLearner }) => isLearner).length;

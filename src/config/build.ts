@@ -139,6 +139,7 @@ export function buildConfig(input: BuildInput): Config {
     walDir: values.text("wal-dir"),
     heartbeatIntervalMillis: millis(values.number("heartbeat-interval")),
     electionTimeoutMillis: millis(values.number("election-timeout")),
+    forceNewCluster: values.bool("force-new-cluster"),
     initialElectionTickAdvance: values.bool("initial-election-tick-advance"),
     preVote: values.bool("pre-vote"),
     strictReconfigCheck: values.bool("strict-reconfig-check"),

@@ -82,6 +82,7 @@ export type Config = {
   readonly discoverySrv: { readonly domain: string; readonly serviceName: string } | undefined;
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
+  readonly forceNewCluster: boolean;
 
   /** Infinity = no limit. */
   readonly quotaBackendBytes: ByteCount;

@@ -13,7 +13,6 @@ function switchedOn(flag: string, why: string): NotYet {
 }
 
 const NOT_YET: readonly NotYet[] = [
-  switchedOn("force-new-cluster", "there are no clusters to be cut down to one member"),
   switchedOn("memory-mlock", "the memory of a Node process cannot be locked in RAM"),
   switchedOn("socket-reuse-port", "Node sets SO_REUSEPORT from version 23 on only"),
   switchedOn("enable-distributed-tracing", "no traces are sent"),

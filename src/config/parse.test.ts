@@ -142,7 +142,6 @@ test("a wrong command line is refused in etcd's words with etcd's exit code", ()
 
 test("what is not supported yet is said, not ignored", () => {
   for (const args of [
-    "--force-new-cluster",
     "--memory-mlock=true",
     "--enable-distributed-tracing",
     "--auth-token=jwt,pub-key=a,priv-key=b,sign-method=RS256",

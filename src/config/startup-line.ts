@@ -41,7 +41,7 @@ function member(config: Config): Fields {
     "wal-dir": config.walDir,
     "wal-dir-dedicated": config.walDir,
     "member-dir": join(config.dataDir, "member"),
-    "force-new-cluster": false,
+    "force-new-cluster": config.forceNewCluster,
     "heartbeat-interval": duration(config.heartbeatIntervalMillis),
     "election-timeout": duration(config.electionTimeoutMillis),
     "initial-election-tick-advance": config.initialElectionTickAdvance,

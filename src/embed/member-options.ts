@@ -15,6 +15,7 @@ export function memberOptions(config: Config, initialCluster?: InitialCluster): 
     dataDirectory: config.dataDir,
     walDirectory: config.walDir,
     initialCluster,
+    forceNewCluster: config.forceNewCluster,
     clusterToken: config.initialClusterToken,
     peerUrls: config.advertisePeerUrls.map((url) => url.text),
     clientUrls: config.advertiseClientUrls.map((url) => url.text),

@@ -18,6 +18,7 @@ import { GrpcServer } from "../grpc/server.ts";
 import { createClientHandler, createMetricsHandler, type HttpOptions } from "../http/handler.ts";
 import { createHttpServer } from "../http/server.ts";
 import { LogOpenError } from "../log/errors.ts";
+import { CannotGoOnError } from "../member/advice.ts";
 import type { InitialCluster } from "../member/initial-cluster.ts";
 import type { Member } from "../member/member.ts";
 import { logDirectory, openMember, type World } from "../member/open.ts";
@@ -52,6 +53,8 @@ import { plainBridge } from "./plain-bridge.ts";
  * acknowledge pings meanwhile: holding those back was no gain with a thousand writers, rather a loss.
  */
 const FEW_PROPOSALS = 4;
+/** Go's exit code of a panic. */
+const PANIC_EXIT_CODE = 2;
 /** Calls have so long to end by themselves when the server stops. */
 const DRAIN_MILLIS = 1000;
 
@@ -89,8 +92,10 @@ export async function startServer(
   const here = world(config, logger, metrics);
   const tls = await clientTlsContext(config, logger).catch(cannotStart);
   const removal = new Removal();
-  const peers = await openPeers(config, logger, metrics, () => removal.happened()).catch(cannotStart);
+  const told: { removed: () => void } = { removed: () => removal.happened() };
+  const peers = await openPeers(config, logger, metrics, () => told.removed()).catch(cannotStart);
   const member = await openBetween(peers, config, logger, here);
+  told.removed = () => member.removed();
   member.onRemoved = () => removal.happened();
   registerMember(metrics, member);
   const health = new HealthService();
@@ -180,6 +185,8 @@ async function initialCluster(
     logger: logger.named("bootstrap/first-start.ts"),
   });
   if (typeof cluster === "string") throw new StartError("discovery failed", { error: cluster });
+  if (cluster.kind === "refused")
+    throw new StartError("discovery failed", { error: cluster.error, ...cluster.fields });
   return cluster;
 }
 
@@ -316,11 +323,19 @@ function world(config: Config, logger: NodeLogger, metrics: MetricsRegistry): Wo
     metrics,
     lockDatabase: async (path) => tryLockDatabase(path, "shared"),
     onFatal: (error) => {
+      if (error instanceof CannotGoOnError) cannotGoOn(logger, error);
       logger.write("fatal", "the log can no longer be trusted; ending the process", { error: error.message });
       logger.flushSync();
       process.exit(1);
     },
   };
+}
+
+/** As etcd's panic ends: its text, and code 2. */
+function cannotGoOn(logger: NodeLogger, error: CannotGoOnError): never {
+  logger.write("fatal", error.message, error.fields);
+  logger.flushSync();
+  process.exit(PANIC_EXIT_CODE);
 }
 
 function httpOptions(

@@ -2,7 +2,7 @@
 // committed one does to raft and to the membership.
 
 import { assert } from "../base/assert.ts";
-import { type MemberId, memberId, type RequestId } from "../base/brand.ts";
+import { type MemberId, memberId, type RequestId, requestId } from "../base/brand.ts";
 import { EMPTY, utf8FromBytes, utf8ToBytes } from "../base/bytes.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
 import { hexId } from "../cluster/ids.ts";
@@ -11,7 +11,7 @@ import { decodeConfChangeContext, encodeMember, encodePromotion } from "../etcdf
 import { type Entry, EntryType } from "../log/contract.ts";
 import type { Logger } from "../ports/logger.ts";
 import { type ConfChange, ConfChangeType } from "../raft/conf-change.ts";
-import { decodeConfChange, decodeConfChangeV2 } from "../raft/conf-change-codec.ts";
+import { decodeConfChange, decodeConfChangeV2, encodeConfChange } from "../raft/conf-change-codec.ts";
 import type { Member } from "./member.ts";
 import type { RaftEngine } from "./raft-engine.ts";
 
@@ -23,6 +23,11 @@ export function proposeMemberChange(
   id: RequestId,
 ): EtcdError | undefined {
   return raft.proposeConfChange(encodeMemberChange(change, id));
+}
+
+/** The data of an entry with a change that nobody proposed and nobody waits for. */
+export function memberChangeEntry(change: MemberChange): Uint8Array {
+  return encodeConfChange(encodeMemberChange(change, requestId(0n)));
 }
 
 function encodeMemberChange(change: MemberChange, id: RequestId): ConfChange {

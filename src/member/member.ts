@@ -17,6 +17,7 @@ import type { Digest, StreamDigest } from "../ports/digest.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Metrics } from "../ports/metrics.ts";
 import type { WatchHub } from "../watch/hub.ts";
+import { tellRemoved } from "./advice.ts";
 import { AlarmRaiser } from "./alarm-raiser.ts";
 import { APPLY_TIMEOUT_MILLIS, AppliedWaits } from "./applied-waits.ts";
 import { ApplyLoop } from "./apply-loop.ts";
@@ -109,6 +110,7 @@ export class Member implements EngineEvents {
   /** When the present leader was elected. */
   #leaderSince = 0;
   #stopped = false;
+  #removed = false;
   #catchingUp = false;
   readonly #alarms: AlarmRaiser;
   readonly #housekeeping: Housekeeping;
@@ -430,13 +432,15 @@ export class Member implements EngineEvents {
   memberChanged(change: MemberChange): void {
     this.#peers?.changed(change);
     if (change.kind !== "remove" || change.id !== this.localId) return;
-    this.clock.after(REMOVED_MILLIS, () => {
-      this.logger.warn("server error", {
-        error: "the member has been permanently removed from the cluster",
-      });
-      this.logger.warn("data-dir used by this member must be removed");
-      this.onRemoved?.();
-    });
+    this.clock.after(REMOVED_MILLIS, () => this.removed());
+  }
+
+  /** This member, or another one, has found out that it belongs to the cluster no more. */
+  removed(): void {
+    if (this.#removed) return;
+    this.#removed = true;
+    tellRemoved(this);
+    this.onRemoved?.();
   }
 
   /** etcd's parseProposeCtxErr: why a proposal of that time got no answer, as far as this member can tell. */

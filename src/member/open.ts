@@ -8,6 +8,7 @@ import { type Index, index } from "../base/brand.ts";
 import { utf8ToBytes } from "../base/bytes.ts";
 import { keyFromBytes } from "../base/key.ts";
 import { Alarms } from "../cluster/alarms.ts";
+import { hexId } from "../cluster/ids.ts";
 import { type ClusterMember, Membership } from "../cluster/membership.ts";
 import { encodeMember } from "../etcdfile/member-json.ts";
 import { Lessor } from "../lease/lessor.ts";
@@ -27,6 +28,7 @@ import { type ConfState, EMPTY_CONF_STATE } from "../raft/message.ts";
 import { WatchHub } from "../watch/hub.ts";
 import { confStateFromBytes } from "./conf-state.ts";
 import { eventEncoder } from "./event-encoder.ts";
+import { forceNewCluster } from "./force-new-cluster.ts";
 import { importEtcdDirectory } from "./import-etcd.ts";
 import { type InitialCluster, newCluster } from "./initial-cluster.ts";
 import { Member, type MemberParts } from "./member.ts";
@@ -96,6 +98,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     state.membership.expect(initial.members);
   }
   await log.start(identity);
+  if (!fresh) tellRestart(log, state, options, directory, logger);
   const random = (bound: number): number => world.random.below(bound);
   const hub = new WatchHub(state.store, eventEncoder(state.store, log.values), newSlotList());
   const member = new Member({
@@ -118,6 +121,26 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   const network = world.connect?.(receiver, new MemberPeerService(member)) ?? LONE_NETWORK;
   member.start(engine, network, snapshots, initial.members);
   return member;
+}
+
+/** In etcd's words; with --force-new-cluster the log is changed first. */
+function tellRestart(
+  log: Log,
+  state: RecoveredState,
+  options: MemberOptions,
+  directory: string,
+  logger: Logger,
+): void {
+  if (options.forceNewCluster === true) {
+    forceNewCluster(log, state, directory, logger);
+    return;
+  }
+  const { clusterId, localId } = state.membership;
+  logger.info("restarting local member", {
+    "cluster-id": hexId(clusterId),
+    "local-member-id": hexId(localId),
+    "commit-index": log.hardState?.commit ?? 0,
+  });
 }
 
 type RecoveredState = {

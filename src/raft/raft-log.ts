@@ -1,6 +1,6 @@
 // The log as the algorithm sees it: stable entries in Storage, the unstable tail in memory, and how far it is committed and
 // applied. Pure reading and bookkeeping; it decides nothing about elections or members.
-import { assert } from "../base/assert.ts";
+import { assert, lostEntries } from "../base/assert.ts";
 import type { Index } from "../base/brand.ts";
 import { panic, type RaftLogger } from "./errors.ts";
 import { type Entry, EntryType, NO_ENTRIES, type Snapshot } from "./message.ts";
@@ -143,8 +143,7 @@ export class RaftLog {
   commitTo(index: number): void {
     if (this.committed >= index) return;
     if (this.lastIndex() < index) {
-      panic(
-        this.#logger,
+      lostEntries(
         `tocommit(${index}) is out of range [lastIndex(${this.lastIndex()})]. Was the raft log corrupted, truncated, or lost?`,
       );
     }

@@ -1,0 +1,108 @@
+// Members in trouble, as real processes: cut down to one, wiped, put back to an old copy, removed. Each says why it does not go on and which
+// commands help, and those commands do help.
+import { cpSync, rmSync } from "node:fs";
+import { type Case, check, type Settings } from "../lib/case.ts";
+import type { Cluster } from "../lib/cluster.ts";
+import { times, withCluster } from "../lib/cluster-case.ts";
+import { realEtcd } from "../lib/server.ts";
+
+async function fill(cluster: Cluster, keys: number): Promise<void> {
+  for (let n = 0; n < keys; n++) await cluster.etcdctl(["put", `key${n}`, `value ${n}`]);
+}
+
+/** Two of three are gone for ever; the third goes on alone, then grows again. */
+async function forced(cluster: Cluster, { subject }: Settings): Promise<void> {
+  await fill(cluster, 20);
+  const survivor = cluster.member("m2");
+  for (const name of ["m1", "m3"]) await cluster.member(name).server.kill();
+  await survivor.server.stop();
+  cluster.members.splice(0, 3, survivor);
+  // A directory of etcd's becomes ours in the same start.
+  survivor.server.command = subject;
+  survivor.server.more = ["--force-new-cluster"];
+  await survivor.server.restart();
+  check(survivor.server.log().includes("forcing restart member"), "it says that it was forced");
+  check((await cluster.list()).length === 1, "it is alone");
+  check(
+    (await cluster.etcdctl(["get", "key19", "--print-value-only"])).trim() === "value 19",
+    "the data is there",
+  );
+  await cluster.etcdctl(["put", "alone", "1"]);
+  await survivor.server.stop();
+  survivor.server.more = [];
+  await survivor.server.restart();
+  check((await cluster.etcdctl(["get", "alone", "--print-value-only"])).trim() === "1", "and stays");
+  await cluster.add(subject);
+  await cluster.add(subject);
+  await cluster.equalHashes();
+}
+
+async function forcing(settings: Settings): Promise<void> {
+  const options = { logLevel: "info" };
+  await withCluster(times(3, settings.subject), (cluster) => forced(cluster, settings), options);
+  await withCluster(times(3, await realEtcd()), (cluster) => forced(cluster, settings), options);
+}
+
+/** Wiped under both states, put back to an old copy, and removed. */
+function explaining({ subject }: Settings): Promise<void> {
+  return withCluster(times(3, subject), async (cluster) => {
+    await fill(cluster, 5);
+    const { server } = cluster.member("m3");
+    await server.kill();
+    const copy = `${server.options.dataDir}.old`;
+    cpSync(server.options.dataDir, copy, { recursive: true });
+    await server.restart();
+    await fill(cluster, 5);
+    const id = await cluster.idOf("m3");
+    for (const state of ["new", "existing"] as const) {
+      await server.kill();
+      rmSync(server.options.dataDir, { recursive: true, force: true });
+      server.cluster = { state, initial: cluster.initialCluster() };
+      server.spawn();
+      const code = await server.ended();
+      check(code === 1, `${state}: it is refused with code 1, not ${code}`);
+      const last = server.log().trimEnd().split("\n").at(-1)!;
+      check(last.includes(`member ${id} has already been bootstrapped`), `${state}: etcd's text: ${last}`);
+      check(
+        last.includes(`member remove ${id}`) && last.includes("member add m3"),
+        `${state}: the commands: ${last}`,
+      );
+    }
+
+    cpSync(copy, server.options.dataDir, { recursive: true });
+    server.spawn();
+    const panicked = await server.ended();
+    const last = server.log().trimEnd().split("\n").at(-1)!;
+    check(panicked === 2, `old copy: it ends with code 2, not ${panicked}`);
+    check(
+      /tocommit\(\d+\) is out of range/.test(last) && last.includes(`member remove ${id}`),
+      `old copy: ${last}`,
+    );
+
+    await cluster.reconfigure(["member", "remove", id], "m3");
+    server.spawn();
+    const rested = await server.ended();
+    check(server.log().includes("data-dir used by this member must be removed"), "removed: etcd's text");
+    check(rested === 0, `removed: it ends with code 0, not ${rested}`);
+
+    // What the lines say helps.
+    rmSync(server.options.dataDir, { recursive: true, force: true });
+    await cluster.reconfigure(["member", "add", "m3", "--peer-urls", server.peerUrl], "m3");
+    server.cluster = { state: "existing", initial: cluster.initialCluster() };
+    await server.restart();
+    await cluster.equalHashes();
+  });
+}
+
+export const careCases: readonly Case[] = [
+  {
+    name: "care: --force-new-cluster makes a cluster of one member's data, ours or etcd's, and it grows again",
+    limitMs: 300_000,
+    run: forcing,
+  },
+  {
+    name: "care: wiped, stale and removed members say why they end and what helps, and it does",
+    limitMs: 300_000,
+    run: explaining,
+  },
+];
