@@ -79,7 +79,8 @@ const SECONDS = 12;
 const QUIET_MILLIS = 12_000;
 /** Many times what any history needs: something goes round and round without time passing. */
 const STEPS_MAX = 150_000;
-const END_PATIENCE_MILLIS = 60_000;
+/** A fault may have looked at four damaged copies that deliver nothing, each with a patience of its own. */
+const END_PATIENCE_MILLIS = 120_000;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   return new Simulation(options).run();
