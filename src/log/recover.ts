@@ -417,7 +417,7 @@ export async function makeSafe(
 }
 
 async function isZero(file: DiskFile, from: number): Promise<boolean> {
-  const chunk = new Uint8Array(1 << 20);
+  const chunk = new Uint8Array(Math.min(1 << 20, Math.ceil((file.sizeSync() + 1) / PAGE_BYTES) * PAGE_BYTES));
   const words = new Int32Array(chunk.buffer);
   for (let at = from; ; at += chunk.length) {
     const read = await file.read(chunk, at);

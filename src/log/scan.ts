@@ -6,8 +6,8 @@ import type { DiskFile } from "../ports/disk.ts";
 import { FRAME_BYTES, frameLength, getU32, HEADER_BYTES, placeSeed, RecordKind } from "./format.ts";
 import { PAGE_BYTES } from "./log-file.ts";
 
-/** Read at once; the next stretch is on its way while this one is looked at. */
-const WINDOW_BYTES = 1 << 20;
+/** Read at once, unless the file is smaller; the next stretch is on its way while this one is looked at. */
+const WINDOW_BYTES_MAX = 1 << 20;
 
 /** `bytes[start, end)` is the body without the end byte; `offset` is the record's place in the file. A view, for the call only. */
 export type RecordVisitor = (
@@ -27,13 +27,13 @@ export type ScanResult = {
 
 /** A window that moves over a file, with one read ahead. */
 class Window {
-  bytes: Uint8Array = new Uint8Array(2 * WINDOW_BYTES);
+  bytes: Uint8Array;
   /** File offset of bytes[0]. */
   base: number;
   length = 0;
   readonly #file: DiskFile;
   readonly #onChunk: (chunk: Uint8Array, offset: number) => void;
-  #spare = new Uint8Array(WINDOW_BYTES);
+  readonly #spare: Uint8Array;
   #ahead: Promise<number> | undefined;
   #ended = false;
 
@@ -41,6 +41,10 @@ class Window {
     this.#file = file;
     this.base = from;
     this.#onChunk = onChunk;
+    // Whole pages, as their checksums are taken of each chunk.
+    const pages = Math.ceil(Math.max(1, file.sizeSync() - from) / PAGE_BYTES);
+    this.#spare = new Uint8Array(Math.min(WINDOW_BYTES_MAX, pages * PAGE_BYTES));
+    this.bytes = new Uint8Array(2 * this.#spare.length);
   }
 
   /** Waits for a read that is still on its way, so that the file may be closed. */
@@ -75,7 +79,7 @@ class Window {
     this.bytes.set(chunk, keep);
     this.base = from;
     this.length = keep + read;
-    if (read < WINDOW_BYTES) this.#ended = true;
+    if (read < this.#spare.length) this.#ended = true;
     this.#ahead = this.#ended ? undefined : this.#file.read(this.#spare, this.base + this.length);
   }
 }

@@ -92,11 +92,11 @@ function goodSize(tail: Uint8Array, at: number, number: number, end: number, dig
 
 /** The offset behind the last byte that is not zero in [from, size), or `from`. */
 async function lastNonZero(file: DiskFile, from: number, size: number): Promise<number> {
-  const chunk = new Uint8Array(WINDOW_BYTES);
+  const chunk = new Uint8Array(Math.min(WINDOW_BYTES, 4 * Math.ceil(Math.max(1, size - from) / 4)));
   const words = new Int32Array(chunk.buffer);
   let last = from;
-  for (let at = from; at < size; at += WINDOW_BYTES) {
-    const read = await file.read(chunk.subarray(0, Math.min(WINDOW_BYTES, size - at)), at);
+  for (let at = from; at < size; at += chunk.length) {
+    const read = await file.read(chunk.subarray(0, Math.min(chunk.length, size - at)), at);
     chunk.fill(0, read);
     let word = words.length - 1;
     while (word >= 0 && words[word] === 0) word--;

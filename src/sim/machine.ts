@@ -89,6 +89,7 @@ export class Machine {
   #process: Process | undefined;
   #running: Running | undefined;
   #paused = false;
+  readonly #whenOff: (() => void)[] = [];
   /** What the next operations of the disk meet. */
   fault: ((kind: OperationKind, path: string) => Fault) | undefined;
   /** How long a flush, and any other operation, takes. */
@@ -123,6 +124,14 @@ export class Machine {
     return (
       initialCluster?.localId ?? computeMemberId(peerUrls, clusterToken, undefined, this.#options.digest.sha1)
     );
+  }
+
+  /** Resolves when no process runs. */
+  whenOff(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.on) this.#whenOff.push(resolve);
+      else resolve();
+    });
   }
 
   /** A process runs; it may still be starting. */
@@ -287,6 +296,7 @@ export class Machine {
     life.network?.close();
     this.#paused = false;
     for (const ended of life.ended) ended();
+    for (const off of this.#whenOff.splice(0)) off();
   }
 
   #meet(kind: OperationKind, path: string): Fault {

@@ -74,6 +74,8 @@ export type SimulationResult = {
   readonly fingerprint: string;
 };
 
+/** How often the supervisor looks whether it may start a machine that somebody keeps off. */
+const HELD_MILLIS = 50;
 const SECONDS = 12;
 /** Longer than any lease of the workloads lives after a restart, and than any watcher reads slowly. */
 const QUIET_MILLIS = 12_000;
@@ -237,11 +239,12 @@ class Simulation {
   async #supervise(machine: Machine, random: SeededRandom): Promise<void> {
     const sim = this.#sim;
     while (!this.#finished) {
-      if (!machine.on && !sim.held.has(machine)) {
+      await machine.whenOff();
+      if (sim.held.has(machine)) await sleep(sim, HELD_MILLIS);
+      else {
         await sleep(sim, random.below(300));
         if (!machine.on && !sim.held.has(machine)) await this.#startMachine(machine);
       }
-      await sleep(sim, 10);
     }
   }
 

@@ -81,7 +81,7 @@ export class WatchClient {
   /** Keeps the watch up until it is closed. */
   async run(): Promise<void> {
     while (!this.record.closed) {
-      if (this.#call === undefined) this.#open();
+      await new Promise<void>((resolve) => this.#open(resolve));
       await sleep(this.#sim, RETRY_MILLIS);
     }
   }
@@ -104,12 +104,19 @@ export class WatchClient {
     this.#call = undefined;
   }
 
-  #open(): void {
+  /** `over`: the stream is, or there was nobody to open it. */
+  #open(over: () => void): void {
     const { options } = this.record;
-    const opened = this.#sim
-      .serving()
-      ?.open("/etcdserverpb.Watch/Watch", { weight: options.weight }, () => this.#lost());
-    if (opened === undefined) return;
+    const ended = (): void => {
+      this.#lost();
+      over();
+    };
+    const opened = this.#sim.serving()?.open("/etcdserverpb.Watch/Watch", { weight: options.weight }, ended);
+    if (opened === undefined) {
+      over();
+      return;
+    }
+    void opened.call.ended.then(ended);
     this.#call = opened.call;
     this.#requests = opened.requests;
     this.#partial = [];
