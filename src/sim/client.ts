@@ -37,6 +37,8 @@ import type { Machine } from "./machine.ts";
 
 /** How long a client waits before it looks whether the machine is up again. */
 const DOWN_MILLIS = 50;
+type Begun = { began: number; ended: number; beganAt: number; servedBy: string };
+
 const LOST = { kind: "lost" } as const;
 
 export type PutOptions = Partial<Omit<PutRequest, "key" | "value">>;
@@ -159,22 +161,23 @@ export class SimClient {
     }
   }
 
-  #begin<T extends Call>(call: T): T & { began: number; ended: number; beganAt: number } {
-    return { ...call, began: 0, ended: 0, beganAt: 0 };
+  #begin<T extends Call>(call: T): T & Begun {
+    return { ...call, began: 0, ended: 0, beganAt: 0, servedBy: "" };
   }
 
   async #record<T>(
-    record: Call & { began: number; ended: number; beganAt: number },
+    record: Call & Begun,
     method: string,
     message: Uint8Array,
     decode: (bytes: Uint8Array) => T,
   ): Promise<Outcome<T>> {
     const { history, clock } = this.#sim;
-    await this.#reach();
+    const machine = await this.#reach();
+    record.servedBy = machine.process;
     record.began = history.tick();
     record.beganAt = clock.now();
     history.records.push(record as Record);
-    const outcome = await this.call(method, message, decode);
+    const outcome = await this.call(method, message, decode, machine);
     // A call that was lost never ended: it may still happen.
     if (outcome.kind !== "lost") record.ended = history.tick();
     record.outcome = outcome as never;

@@ -27,6 +27,11 @@ export type ProcessClock = Clock & {
   goOn(): void;
 };
 
+/** What makes one machine's clock differ from the true time: it goes so many times as fast, and its wall clock was set wrong. */
+export type Quartz = { readonly rate: number; wallSkewMillis: number };
+
+const GOOD_QUARTZ: Quartz = { rate: 1, wallSkewMillis: 0 };
+
 /** 2026-01-01 in UTC: what the wall shows when a simulation begins. */
 const WALL_START_MILLIS = 1_767_225_600_000;
 
@@ -34,15 +39,13 @@ export class SimClock implements Clock {
   readonly #events = new Heap<Event>((a, b) => (a.at === b.at ? a.order < b.order : a.at < b.at));
   #now = 0;
   #order = 0;
-  /** What the wall clock was set forward or back by: a fault may change it. */
-  wallSkewMillis = 0;
 
   now(): Millis {
     return this.#now as Millis;
   }
 
   wall(): Millis {
-    return Math.floor(WALL_START_MILLIS + this.#now + this.wallSkewMillis) as Millis;
+    return Math.floor(WALL_START_MILLIS + this.#now) as Millis;
   }
 
   after(delay: Millis, callback: () => void): Timer {
@@ -57,16 +60,18 @@ export class SimClock implements Clock {
     return new Promise((resolve) => this.endOfTurn(resolve));
   }
 
-  attach(): ProcessClock {
+  /** The clock of a process on a machine whose own clock may go wrong. */
+  attach(quartz: Quartz = GOOD_QUARTZ): ProcessClock {
     const life: Life = { alive: true, held: undefined, busyUntil: 0 };
-    const now = (): Millis => Math.max(this.#now, life.busyUntil) as Millis;
+    const { rate } = quartz;
+    const present = (): number => Math.max(this.#now, life.busyUntil);
     const push = (delay: number, callback: () => void): Timer =>
-      this.#push(now() + Math.max(0, delay), life, callback);
+      this.#push(present() + Math.max(0, delay) / rate, life, callback);
     return {
-      now,
-      wall: () => Math.floor(this.wall() + now() - this.#now) as Millis,
+      now: () => (present() * rate) as Millis,
+      wall: () => Math.floor(this.wall() + present() * rate - this.#now + quartz.wallSkewMillis) as Millis,
       spend: (millis) => {
-        life.busyUntil = now() + millis;
+        life.busyUntil = present() + millis;
       },
       after: push,
       endOfTurn: (callback) => void push(0, callback),

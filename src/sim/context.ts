@@ -1,5 +1,6 @@
 // What workloads and faults are handed: the machine, the clock, the history, and how long to go on. One per simulation.
 import type { Millis } from "../base/brand.ts";
+import type { InitialCluster } from "../member/initial-cluster.ts";
 import type { SimClock } from "./clock.ts";
 import type { History } from "./history.ts";
 import type { Machine } from "./machine.ts";
@@ -20,8 +21,10 @@ export type SimContext = {
   readonly clock: SimClock;
   /** Of a cluster: the one that a fault is aimed at. */
   readonly machine: Machine;
-  /** All members. */
+  /** All that are or were to be members; one that was removed is `gone`. */
   readonly machines: readonly Machine[];
+  /** Those that are not gone. */
+  readonly members: readonly Machine[];
   /** Absent when the member is alone. */
   readonly network: SimNetwork | undefined;
   /** A machine that serves now, one of several by chance; undefined = none does. */
@@ -35,6 +38,10 @@ export type SimContext = {
   readonly held: Set<Machine>;
   /** Another machine of the same make, with an empty disk. */
   newMachine(): Machine;
+  /** One more machine on the network, for a member that the cluster was told of; it is started, and started again after each death. */
+  join(name: string, peerUrl: string, initialCluster: InitialCluster): Machine;
+  /** The fastest of the members' clocks, against the true time: a lease may end so much earlier. */
+  readonly clockRateMax: number;
   /** False when workloads and faults come to their end. */
   running: boolean;
   /** The newest revision that the observer of all keys has seen: compactions stay below it. */

@@ -30,7 +30,13 @@ export type Call =
   | { readonly type: "compact"; readonly request: CompactionRequest; outcome: Outcome<{ revision: number }> };
 
 /** One call, between two ticks of the history's own counter: what ended before another began happened before it. */
-export type Record = Call & { readonly began: number; ended: number; readonly beganAt: number };
+export type Record = Call & {
+  readonly began: number;
+  ended: number;
+  readonly beganAt: number;
+  /** The process that was asked. */
+  readonly servedBy: string;
+};
 
 /** One row as text, so that it can be compared. */
 export type Row = {

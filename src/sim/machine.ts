@@ -13,7 +13,7 @@ import { type Logger, silentLogger } from "../ports/logger.ts";
 import type { MethodTable, RequestStream } from "../service/call.ts";
 import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
-import type { ProcessClock, SimClock } from "./clock.ts";
+import type { ProcessClock, Quartz, SimClock } from "./clock.ts";
 import { type Fault, type OperationKind, SimDisk } from "./disk.ts";
 import type { SimNetwork } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
@@ -71,6 +71,8 @@ export type MachineOptions = {
   readonly logger?: Logger;
   /** Absent: the member is alone. */
   readonly network?: SimNetwork;
+  /** How many times as fast as the true time its clock goes; 1 when absent. */
+  readonly clockRate?: number;
 };
 
 type Process = {
@@ -101,10 +103,14 @@ export class Machine {
   fatals = 0;
   /** How many processes have ended, however. */
   deaths = 0;
+  /** It was removed from the cluster: nobody starts it any more. */
+  gone = false;
+  readonly quartz: Quartz;
 
   constructor(options: MachineOptions) {
     this.#options = options;
     this.memberOptions = options.member;
+    this.quartz = { rate: options.clockRate ?? 1, wallSkewMillis: 0 };
     this.disk = new SimDisk({
       random: options.random,
       clock: options.clock,
@@ -116,6 +122,17 @@ export class Machine {
 
   get clock(): SimClock {
     return this.#options.clock;
+  }
+
+  /** The term in which its member leads; 0 when it does not. */
+  get leadsTerm(): number {
+    const raft = this.#running?.member.raft;
+    return raft?.isLeader === true ? raft.term : 0;
+  }
+
+  /** Names the process that runs now, among all there were. */
+  get process(): string {
+    return `${this.id}/${this.deaths}`;
   }
 
   /** The member's id, as its options make it. */
@@ -169,13 +186,14 @@ export class Machine {
     assert(this.#process === undefined, "one process at a time");
     this.fatal = undefined;
     this.disk.restart();
-    const clock = this.#options.clock.attach();
+    const clock = this.#options.clock.attach(this.quartz);
     const life: Process = { clock, alive: true, network: undefined, ended: new Set() };
     this.#process = life;
     try {
       const member = await openMember(this.memberOptions, this.#world(life));
       if (!life.alive) return false;
       this.#running = { member, methods: methodTable(member, new HealthService()) };
+      member.onRemoved = () => this.remove();
       return true;
     } catch (error) {
       if (!life.alive) return false;
@@ -199,6 +217,12 @@ export class Machine {
     if (!life.alive) return false;
     this.kill();
     return true;
+  }
+
+  /** It is no member any more. */
+  remove(): void {
+    this.gone = true;
+    this.kill();
   }
 
   /** kill -9: what was written stays written. */
@@ -275,11 +299,11 @@ export class Machine {
   }
 
   #connected(life: Process): Pick<World, "connect"> {
-    const { network, member } = this.#options;
+    const { network } = this.#options;
     if (network === undefined) return {};
     return {
       connect: (receiver, service) => {
-        life.network = network.attach(receiver, service, member.peerUrls, life.clock);
+        life.network = network.attach(receiver, service, this.memberOptions.peerUrls, life.clock);
         return life.network;
       },
     };

@@ -4,17 +4,23 @@
 import { newCluster } from "../member/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
 import type { Digest } from "../ports/digest.ts";
-import { decodeLeaseLeasesResponse, encodeLeaseLeasesRequest } from "../wire/generated/etcdserverpb.ts";
+import {
+  decodeLeaseLeasesResponse,
+  decodeMemberPromoteResponse,
+  encodeLeaseLeasesRequest,
+  encodeMemberPromoteRequest,
+} from "../wire/generated/etcdserverpb.ts";
 import { audit } from "./audit.ts";
-import { checkCompactions, checkKeyValues } from "./check/key-value.ts";
+import { checkCompactions, checkKeyValues, checkMonotone } from "./check/key-value.ts";
+import { LeaderCheck } from "./check/leader.ts";
 import { checkLeases } from "./check/lease.ts";
 import { checkWatches } from "./check/watch.ts";
 import { putRequest, SimClient } from "./client.ts";
 import { SimClock } from "./clock.ts";
-import { type FaultKind, type SimContext, sleep, type Workload } from "./context.ts";
+import { type FaultKind, leading, type SimContext, sleep, type Workload } from "./context.ts";
 import { bitFlip } from "./fault/bit-flip.ts";
 import { diskFull, failedFlush, slowFlush } from "./fault/disk.ts";
-import { killMany, leaveBehind, onSomeMember, partition, pause, storm } from "./fault/network.ts";
+import { killMany, leaveBehind, onSomeMember, partition, pause, restartAll, storm } from "./fault/network.ts";
 import { crash, crashInRecovery, kill, wallJump } from "./fault/power.ts";
 import { restart } from "./fault/restart.ts";
 import { History } from "./history.ts";
@@ -23,7 +29,9 @@ import { SimNetwork } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { byRevision, WatchClient } from "./watch-client.ts";
 import { compactor } from "./workload/compactor.ts";
+import { leaderMoves } from "./workload/leader-moves.ts";
 import { leaseChurn } from "./workload/lease-churn.ts";
+import { membershipChurn } from "./workload/membership-churn.ts";
 import { registers } from "./workload/registers.ts";
 import { txnAppend } from "./workload/txn-append.ts";
 import { watchEverything } from "./workload/watch-everything.ts";
@@ -41,10 +49,14 @@ export const FAULTS: readonly FaultKind[] = [
   bitFlip,
 ];
 
+/** What a cluster is busy with besides. */
+export const CLUSTER_WORKLOADS: readonly Workload[] = [...WORKLOADS, membershipChurn, leaderMoves];
+
 /** For a cluster, whose clients talk to any member: the same workloads hold all members to one history. */
 export const CLUSTER_FAULTS: readonly FaultKind[] = [
-  ...[crash, crashInRecovery, kill, wallJump, restart, slowFlush, failedFlush].map(onSomeMember),
+  ...[crash, crashInRecovery, kill, wallJump, restart, diskFull, slowFlush, failedFlush].map(onSomeMember),
   killMany,
+  restartAll,
   pause,
   partition,
   leaveBehind,
@@ -58,7 +70,7 @@ export type SimulationOptions = {
   readonly digest: Digest;
   /** Resolves when all microtasks are done: the runner's setImmediate. */
   readonly turn: () => Promise<void>;
-  /** Virtual seconds of work and faults; then comes the quiet end. */
+  /** Virtual seconds of work and faults, chosen by the seed when absent; then comes the quiet end. */
   readonly seconds?: number;
   readonly workloads?: readonly Workload[];
   readonly faults?: readonly FaultKind[];
@@ -76,7 +88,12 @@ export type SimulationResult = {
 
 /** How often the supervisor looks whether it may start a machine that somebody keeps off. */
 const HELD_MILLIS = 50;
-const SECONDS = 12;
+const SECONDS = [3, 6, 12] as const;
+/** A few seconds of several members are as much work. */
+const CLUSTER_SECONDS = [3, 4, 6, 10] as const;
+/** How many times as fast or slow one clock may go: more than any real one. */
+const CLOCK_DRIFT_MAX = 0.02;
+const PROMOTIONS_MAX = 20;
 /** Longer than any lease of the workloads lives after a restart, and than any watcher reads slowly. */
 const QUIET_MILLIS = 12_000;
 /** Many times what any history needs: something goes round and round without time passing. */
@@ -95,32 +112,42 @@ class Simulation {
   readonly #history = new History();
   readonly #sim: SimContext;
   readonly #settings: MemberOptions;
+  readonly #leaders: LeaderCheck;
+  readonly #machines: Machine[];
   #finished = false;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed);
-    const settings = memberOptions(this.#random.fork());
-    this.#settings = settings;
     const members = options.members ?? 1;
+    const settings = memberOptions(this.#random.fork(), members > 1);
+    this.#settings = settings;
+    this.#leaders = new LeaderCheck(this.#history);
+    const clocks = this.#random.fork();
+    const drift = members > 1 && clocks.once(3) ? CLOCK_DRIFT_MAX : 0;
     const newMachine = (member = settings, network?: SimNetwork): Machine =>
       new Machine({
         clock: this.#clock,
         random: this.#random.fork(),
         digest: options.digest,
         member,
+        clockRate: 1 + (drift * clocks.between(-100, 100)) / 100,
         ...(network === undefined ? {} : { network }),
       });
     const network = members > 1 ? new SimNetwork(this.#clock, this.#random.fork()) : undefined;
     const machines =
       network === undefined
         ? [newMachine()]
-        : clusterOptions(settings, members, options.digest).map((member) => newMachine(member, network));
+        : [...clusterOptions(settings, members, options.digest)].map((member) => newMachine(member, network));
+    this.#machines = machines;
     const dice = network === undefined ? undefined : this.#random.fork();
     this.#sim = {
       clock: this.#clock,
       machine: machines[0]!,
       machines,
+      get members() {
+        return machines.filter(({ gone }) => !gone);
+      },
       network,
       serving: () => {
         const up = machines.filter((machine) => machine.up);
@@ -132,6 +159,13 @@ class Simulation {
       faults: new Map(),
       held: new Set(),
       newMachine: () => newMachine(),
+      join: (name, peerUrl, initialCluster) => {
+        const machine = newMachine({ ...settings, name, peerUrls: [peerUrl], initialCluster }, network);
+        machines.push(machine);
+        this.#keepUp(machine);
+        return machine;
+      },
+      clockRateMax: 1 + drift,
       running: true,
       observed: 1,
     };
@@ -158,6 +192,7 @@ class Simulation {
         if (this.#deaths === deaths && this.#sim.held.size === 0) this.#memberThrew(error);
       }
       await this.#options.turn();
+      if (this.#isCluster) this.#leaders.look(this.#machines);
     }
     if (!ended && steps <= stepsMax) this.#history.violation("nothing happens any more");
     return this.#result();
@@ -166,13 +201,12 @@ class Simulation {
   async #main(): Promise<void> {
     const sim = this.#sim;
     const random = this.#random;
-    for (const machine of sim.machines)
-      void this.#supervise(machine, random.fork()).catch((error: unknown) =>
-        this.#threw("the supervisor", error),
-      );
+    for (const machine of this.#machines) this.#keepUp(machine);
     this.#observeAll();
-    const seconds = this.#options.seconds ?? SECONDS;
-    const workloads = (this.#options.workloads ?? WORKLOADS).map((workload) =>
+    const chosen = random.pick(this.#isCluster ? CLUSTER_SECONDS : SECONDS);
+    const seconds = this.#options.seconds ?? chosen;
+    const usual = this.#isCluster ? CLUSTER_WORKLOADS : WORKLOADS;
+    const workloads = (this.#options.workloads ?? usual).map((workload) =>
       this.#start(workload, random.fork()),
     );
     // In a cluster two faults may meet.
@@ -199,7 +233,7 @@ class Simulation {
     const faults = (this.#options.faults ?? usual).filter(
       () => this.#options.faults !== undefined || random.once(2),
     );
-    const pace = random.pick([200, 1000, 4000]);
+    const pace = random.pick([100, 500, 2000]);
     while (sim.running && faults.length > 0) {
       await sleep(sim, random.below(pace));
       const fault = random.pick(faults);
@@ -226,7 +260,7 @@ class Simulation {
   }
 
   get #isCluster(): boolean {
-    return this.#sim.machines.length > 1;
+    return this.#sim.network !== undefined;
   }
 
   get #deaths(): number {
@@ -236,14 +270,21 @@ class Simulation {
   }
 
   /** Starts a machine that is off, and reads what its disk has kept. */
+  #keepUp(machine: Machine): void {
+    void this.#supervise(machine, this.#random.fork()).catch((error: unknown) =>
+      this.#threw("the supervisor", error),
+    );
+  }
+
   async #supervise(machine: Machine, random: SeededRandom): Promise<void> {
     const sim = this.#sim;
     while (!this.#finished) {
       await machine.whenOff();
+      if (machine.gone) return;
       if (sim.held.has(machine)) await sleep(sim, HELD_MILLIS);
       else {
         await sleep(sim, random.below(300));
-        if (!machine.on && !sim.held.has(machine)) await this.#startMachine(machine);
+        if (!machine.on && !machine.gone && !sim.held.has(machine)) await this.#startMachine(machine);
       }
     }
   }
@@ -259,6 +300,8 @@ class Simulation {
       else this.#threw("a start", error);
       return;
     }
+    // A learner, or one who has not yet joined, serves nobody.
+    if (this.#isCluster && machine.up && machine.member.membership.local?.isLearner !== false) return;
     const read = await audit(machine);
     if (read === undefined) {
       if (machine.up) this.#history.violation("a started member does not deliver what it has");
@@ -298,6 +341,7 @@ class Simulation {
   async #look(): Promise<void> {
     const sim = this.#sim;
     const client = new SimClient(sim);
+    if (this.#isCluster) await this.#settle(client);
     await this.#lookAtLeases(client);
     const written = await client.put(putRequest("end", "written"));
     if (written.kind === "error" && !this.#hasQuota)
@@ -305,14 +349,14 @@ class Simulation {
     await sleep(sim, this.#isCluster ? 2000 : 100);
     const revision = sim.observed;
     await this.#hashEverywhere(client, revision);
-    for (const machine of sim.machines) {
+    for (const machine of sim.members) {
       await machine.stop();
       while (!machine.up) await sleep(sim, 10);
     }
     if (this.#isCluster) await sleep(sim, 5000);
     await this.#hashEverywhere(client, revision);
     const rows: string[][] = [];
-    for (const machine of sim.machines) {
+    for (const machine of sim.members) {
       const read = await audit(machine);
       if (read === undefined) this.#history.violation("a member does not deliver what it has at the end");
       rows.push([...(read?.rows ?? [])]);
@@ -323,9 +367,35 @@ class Simulation {
     this.#check(rows[0]!);
   }
 
+  /** Who was removed without hearing of it goes, and who is left as a learner is promoted: then all are equals. */
+  async #settle(client: SimClient): Promise<void> {
+    const leader = leading(this.#sim);
+    if (leader === undefined) {
+      this.#history.violation("nobody leads at the end");
+      return;
+    }
+    const { membership } = leader.member;
+    for (const machine of this.#sim.members) {
+      if (membership.member(machine.id) === undefined) machine.remove();
+      else if (membership.member(machine.id)?.isLearner) await this.#promote(client, machine);
+    }
+  }
+
+  async #promote(client: SimClient, { id }: Machine): Promise<void> {
+    const request = encodeMemberPromoteRequest({ id });
+    let answer = "";
+    for (let n = 0; n < PROMOTIONS_MAX; n++) {
+      const promoted = await client.call("Cluster/MemberPromote", request, decodeMemberPromoteResponse);
+      if (promoted.kind === "ok") return;
+      if (promoted.kind === "error") answer = promoted.error.message;
+      await sleep(this.#sim, 1000);
+    }
+    this.#history.violation(`a learner cannot be promoted at the end: ${answer}`);
+  }
+
   /** Everybody has everything by now, and says so. */
   async #hashEverywhere(client: SimClient, revision: number): Promise<void> {
-    for (const machine of this.#sim.machines) {
+    for (const machine of this.#sim.members) {
       if (!(await client.hashKv(revision, machine)) && this.#isCluster)
         this.#history.violation(`a member has no hash of revision ${revision}`);
     }
@@ -352,6 +422,7 @@ class Simulation {
       if (record.type === "compact") compacted = Math.max(compacted, record.request.revision);
     const { revocations } = checkKeyValues(history, rows);
     checkCompactions(history);
+    if (this.#isCluster) checkMonotone(history);
     checkLeases(history, this.#sim.leases, revocations);
     checkWatches(history, this.#sim.watches, compacted);
   }
@@ -408,12 +479,24 @@ export function clusterOptions(
   }));
 }
 
-function memberOptions(random: SeededRandom): MemberOptions {
+function memberOptions(random: SeededRandom, isCluster: boolean): MemberOptions {
   return {
     ...SIM_MEMBER_OPTIONS,
+    ...(isCluster ? clusterSettings(random) : {}),
     quotaBytes: random.once(6) ? 600_000 : Number.POSITIVE_INFINITY,
     compactionBatchLimit: random.pick([1, 10, 1000]),
     watchProgressMillis: random.pick([300, 3000]),
     catchUpEntries: random.pick([0, 20, 1000]),
+  };
+}
+
+function clusterSettings(random: SeededRandom): Partial<MemberOptions> {
+  return {
+    preVote: !random.once(4),
+    strictReconfigCheck: random.once(4),
+    leaseCheckpoint: random.once(2),
+    fastLeaseKeepAlive: random.once(2),
+    corruptCheckMillis: random.pick([0, 0, 1500]),
+    compactHashCheckMillis: random.pick([0, 0, 1500]),
   };
 }

@@ -28,6 +28,7 @@ const REFUSED: ReadonlySet<string> = new Set([
   "etcdserver: too many requests",
   "etcdserver: duplicate key given in txn request",
   "etcdserver: mvcc: required revision has been compacted",
+  "etcdserver: rpc not supported for learner",
 ]);
 
 export type KeyValueResult = {
@@ -270,6 +271,34 @@ function checkRealTime(history: History, placed: readonly Placed[]): void {
         `${name(each.record)} has revision ${each.revision}, but ${name(newestBy!.record)} had ended before it with ${newest}`,
       );
   }
+}
+
+/**
+ * A serializable read may be old, but one process never goes back: it shows at least what the same process had answered before, reads
+ * and writes alike.
+ */
+export function checkMonotone(history: History): void {
+  const answers = history.records.filter(({ outcome, type }) => outcome.kind === "ok" && type !== "compact");
+  const ends = answers.slice().sort((a, b) => a.ended - b.ended);
+  const newest = new Map<string, { readonly revision: number; readonly record: Record }>();
+  let next = 0;
+  for (const record of answers.sort((a, b) => a.began - b.began)) {
+    for (; next < ends.length && ends[next]!.ended < record.began; next++) {
+      const ended = ends[next]!;
+      const revision = revisionOf(ended);
+      if (revision > (newest.get(ended.servedBy)?.revision ?? 0))
+        newest.set(ended.servedBy, { revision, record: ended });
+    }
+    const before = newest.get(record.servedBy);
+    if (before === undefined || revisionOf(record) >= before.revision) continue;
+    history.violation(
+      `${name(record)} has revision ${revisionOf(record)}, but the same process had answered ${name(before.record)} with ${before.revision}`,
+    );
+  }
+}
+
+function revisionOf({ outcome }: Record): number {
+  return (outcome as { response: RangeResponse }).response.header!.revision;
 }
 
 function name(record: Record): string {

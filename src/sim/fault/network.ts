@@ -6,7 +6,7 @@ import type { SeededRandom } from "../random.ts";
 
 /** Every other time the leader: that is where it hurts. */
 function victim(sim: SimContext, random: SeededRandom): Machine {
-  return (random.once(2) ? leading(sim) : undefined) ?? random.pick(sim.machines);
+  return (random.once(2) ? leading(sim) : undefined) ?? random.pick(sim.members);
 }
 
 /** The same fault, on one member of the cluster. */
@@ -21,10 +21,11 @@ export function onSomeMember(fault: FaultKind): FaultKind {
 export const killMany: FaultKind = {
   name: "kill-many",
   inject: async (sim, random) => {
-    const first = random.below(sim.machines.length);
-    const count = random.between(2, sim.machines.length);
+    const { members } = sim;
+    const first = random.below(members.length);
+    const count = random.between(2, members.length);
     for (let n = 0; n < count; n++) {
-      const machine = sim.machines[(first + n) % sim.machines.length]!;
+      const machine = members[(first + n) % members.length]!;
       if (!machine.on) continue;
       if (random.once(2)) machine.powerLoss();
       else machine.kill();
@@ -50,13 +51,13 @@ export const pause: FaultKind = {
 export const partition: FaultKind = {
   name: "partition",
   inject: async (sim, random) => {
-    const { network, machines } = sim;
+    const { network, members } = sim;
     if (network === undefined) return;
     const one = victim(sim, random);
-    const rest = machines.filter((machine) => machine !== one);
+    const rest = members.filter((machine) => machine !== one);
     switch (random.below(4)) {
       case 0: {
-        const half = Math.floor(machines.length / 2);
+        const half = Math.floor(members.length / 2);
         network.partition([
           [one, ...rest.slice(0, half - 1)].map(({ id }) => id),
           rest.slice(half - 1).map(({ id }) => id),
@@ -85,10 +86,10 @@ export const partition: FaultKind = {
 export const leaveBehind: FaultKind = {
   name: "leave-behind",
   inject: async (sim, random) => {
-    const { network, machines } = sim;
+    const { network, members } = sim;
     if (network === undefined) return;
-    const one = random.pick(machines);
-    const rest = machines.filter((machine) => machine !== one);
+    const one = random.pick(members);
+    const rest = members.filter((machine) => machine !== one);
     network.partition([[one.id], rest.map(({ id }) => id)]);
     happened(sim, "leave-behind");
     await sleep(sim, random.pick([500, 2000, 5000]));
@@ -103,6 +104,16 @@ export const leaveBehind: FaultKind = {
     if (!one.on || end > 1) return;
     if (end === 0) one.kill();
     else one.powerLoss();
+  },
+};
+
+/** All members are stopped as they should be, at once, and start again as they like. */
+export const restartAll: FaultKind = {
+  name: "restart-all",
+  inject: async (sim) => {
+    const stops = sim.members.filter(({ up }) => up).map((machine) => machine.stop());
+    await Promise.all(stops);
+    happened(sim, "restart-all");
   },
 };
 

@@ -42,7 +42,7 @@ export const kill: FaultKind = {
     happened(sim, "kill");
     if (!random.once(3)) return;
     // The next process reads what the dead one had written and not flushed, builds on it, and then the power goes.
-    while (!sim.machine.up) await sleep(sim, 10);
+    while (!sim.machine.up && !sim.machine.gone) await sleep(sim, 10);
     await sleep(sim, random.below(200));
     if (!sim.machine.on) return;
     sim.machine.powerLoss();
@@ -53,7 +53,7 @@ export const kill: FaultKind = {
 export const wallJump: FaultKind = {
   name: "wall-jump",
   inject: async (sim, random) => {
-    sim.clock.wallSkewMillis += random.between(-3_600_000, 3_600_000);
+    sim.machine.quartz.wallSkewMillis += random.between(-3_600_000, 3_600_000);
     happened(sim, "wall-jump");
     await kill.inject(sim, random);
   },
@@ -75,5 +75,5 @@ async function waitUntilOff(sim: SimContext, millis: number): Promise<void> {
 }
 
 async function waitUntilOn(sim: SimContext): Promise<void> {
-  while (!sim.machine.on) await sleep(sim, 10);
+  while (!sim.machine.on && !sim.machine.gone) await sleep(sim, 10);
 }

@@ -12,7 +12,7 @@ export const restart: FaultKind = {
     if (!sim.machine.up) return;
     const stopped = await sim.machine.stop();
     if (stopped) happened(sim, "restart");
-    while (!sim.machine.up) await sleep(sim, 10);
+    while (!sim.machine.up && !sim.machine.gone) await sleep(sim, 10);
     await client.hashKv(revision);
   },
 };

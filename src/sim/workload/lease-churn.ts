@@ -113,7 +113,8 @@ class Tenant {
   }
 
   #promised(began: number): void {
-    this.#lease.notBefore = Math.max(this.#lease.notBefore, began + this.#ttlMillis);
+    const promised = began + this.#ttlMillis / this.#sim.clockRateMax;
+    this.#lease.notBefore = Math.max(this.#lease.notBefore, promised);
   }
 
   #isOver(evidence: string): void {
