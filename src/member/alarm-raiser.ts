@@ -8,17 +8,23 @@ import { hexId } from "../cluster/ids.ts";
 import type { Fields } from "../ports/logger.ts";
 import { AlarmAction, encodeAlarmRequest } from "../wire/generated/etcdserverpb.ts";
 import type { Member } from "./member.ts";
+import { requestTimeoutMillis } from "./options.ts";
 import { RequestField } from "./request.ts";
 
 /** A NOSPACE alarm of our own goes when so much of the quota is free again. */
 const QUOTA_CLEAR_SHARE = 0.95;
+/** So many times a proposal's patience after a start, what a former process proposed has been applied. */
+const FROM_BEFORE_TIMEOUTS = 3;
 
 export class AlarmRaiser {
   readonly #member: Member;
   #pending = false;
   #deviceFull = false;
-  /** The alarm is of our making, or from before this start: one that somebody raised by hand is theirs to disarm. */
-  #own: boolean;
+  /** Asked for, and not yet seen. */
+  #raising = false;
+  /** Somebody raised our alarm by hand: it is theirs to disarm. */
+  #byHand = false;
+  readonly #started: number;
 
   /** The volume has no room: what is left is for deletes, compactions and the alarm itself. */
   get deviceFull(): boolean {
@@ -29,7 +35,7 @@ export class AlarmRaiser {
   constructor(member: Member) {
     this.#member = member;
     this.#told = [...member.applyContext.alarms.get(AlarmType.None)];
-    this.#own = this.#told.length > 0;
+    this.#started = member.clock.now();
   }
 
   /** The device ran full, or has room again: the member turns read-only and back. */
@@ -50,7 +56,7 @@ export class AlarmRaiser {
         error: error.message,
       });
     } else logger.warn("raising an alarm", { alarm: alarmName(alarm) });
-    this.#own = true;
+    this.#raising = true;
     this.#propose(AlarmAction.ACTIVATE, alarm);
   }
 
@@ -62,11 +68,10 @@ export class AlarmRaiser {
 
   /** Room again: the alarm that this member raised goes without anybody's doing. */
   clearNoSpace(): void {
-    if (!this.#own || !this.#isRaised(AlarmType.NoSpace) || this.#deviceFull) return;
+    if (this.#pending || this.#byHand || !this.#isRaised(AlarmType.NoSpace) || this.#deviceFull) return;
     const { store, options, logger } = this.#member;
     if (store.liveBytes > QUOTA_CLEAR_SHARE * options.quotaBytes) return;
     logger.info("space is available again; disarming the NOSPACE alarm of this member");
-    this.#own = false;
     this.#propose(AlarmAction.DEACTIVATE, AlarmType.NoSpace);
   }
 
@@ -76,13 +81,28 @@ export class AlarmRaiser {
     const before = this.#told;
     const now = [...applyContext.alarms.get(AlarmType.None)];
     this.#told = now;
+    this.#attribute(before.some((each) => each.alarm === AlarmType.NoSpace && this.#isOurs(each)));
     for (const each of now) if (!before.includes(each)) logger.warn("alarm raised", fieldsOf(each));
     for (const each of before) if (!now.includes(each)) logger.info("alarm disarmed", fieldsOf(each));
   }
 
+  /** What appears soon after a start was asked for by the process before. */
+  #attribute(was: boolean): void {
+    const is = this.#isRaised(AlarmType.NoSpace);
+    if (!is) this.#byHand = false;
+    if (!is || was) return;
+    const { clock, options } = this.#member;
+    const isFromBefore = clock.now() - this.#started < FROM_BEFORE_TIMEOUTS * requestTimeoutMillis(options);
+    this.#byHand = !this.#raising && !isFromBefore;
+    this.#raising = false;
+  }
+
   #isRaised(alarm: number): boolean {
-    const { applyContext, localId } = this.#member;
-    return applyContext.alarms.get(alarm).some((each) => each.memberId === localId);
+    return this.#member.applyContext.alarms.get(alarm).some((each) => this.#isOurs(each));
+  }
+
+  #isOurs({ memberId }: Alarm): boolean {
+    return memberId === this.#member.localId;
   }
 
   #propose(action: number, alarm: number): void {

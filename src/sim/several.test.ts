@@ -19,7 +19,7 @@ import { SimClock } from "./clock.ts";
 import { Machine, SIM_MEMBER_OPTIONS } from "./machine.ts";
 import { SimNetwork } from "./network.ts";
 import { SeededRandom } from "./random.ts";
-import { clusterOptions } from "./simulation.ts";
+import { clusterOptions } from "./settings.ts";
 
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 

@@ -1,15 +1,9 @@
 // One simulated history: a seed chooses the settings, the workloads and the faults of one member, or of a cluster on a simulated network;
 // they run in virtual time; then everything is mended, the members are restarted once more, and the checkers look back. The same
 // seed and number of members give the same history, always.
-import { newCluster } from "../member/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
 import type { Digest } from "../ports/digest.ts";
-import {
-  decodeLeaseLeasesResponse,
-  decodeMemberPromoteResponse,
-  encodeLeaseLeasesRequest,
-  encodeMemberPromoteRequest,
-} from "../wire/generated/etcdserverpb.ts";
+import { decodeLeaseLeasesResponse, encodeLeaseLeasesRequest } from "../wire/generated/etcdserverpb.ts";
 import { audit } from "./audit.ts";
 import { checkCompactions, checkKeyValues, checkMonotone } from "./check/key-value.ts";
 import { LeaderCheck } from "./check/leader.ts";
@@ -17,16 +11,18 @@ import { checkLeases } from "./check/lease.ts";
 import { checkWatches } from "./check/watch.ts";
 import { putRequest, SimClient } from "./client.ts";
 import { SimClock } from "./clock.ts";
-import { type FaultKind, leading, type SimContext, sleep, type Workload } from "./context.ts";
+import { type FaultKind, type SimContext, sleep, type Workload } from "./context.ts";
 import { bitFlip } from "./fault/bit-flip.ts";
 import { diskFull, failedFlush, slowFlush } from "./fault/disk.ts";
 import { killMany, leaveBehind, onSomeMember, partition, pause, restartAll, storm } from "./fault/network.ts";
 import { crash, crashInRecovery, kill, wallJump } from "./fault/power.ts";
 import { restart } from "./fault/restart.ts";
 import { History } from "./history.ts";
-import { Machine, SIM_MEMBER_OPTIONS } from "./machine.ts";
+import { Machine } from "./machine.ts";
 import { SimNetwork } from "./network.ts";
 import { SeededRandom } from "./random.ts";
+import { clusterOptions, memberOptions } from "./settings.ts";
+import { settle } from "./settle.ts";
 import { byRevision, WatchClient } from "./watch-client.ts";
 import { compactor } from "./workload/compactor.ts";
 import { leaderMoves } from "./workload/leader-moves.ts";
@@ -93,7 +89,6 @@ const SECONDS = [3, 6, 12] as const;
 const CLUSTER_SECONDS = [3, 4, 6, 10] as const;
 /** How many times as fast or slow one clock may go: more than any real one. */
 const CLOCK_DRIFT_MAX = 0.02;
-const PROMOTIONS_MAX = 20;
 /** Longer than any lease of the workloads lives after a restart, and than any watcher reads slowly. */
 const QUIET_MILLIS = 12_000;
 /** Many times what any history needs: something goes round and round without time passing. */
@@ -341,7 +336,7 @@ class Simulation {
   async #look(): Promise<void> {
     const sim = this.#sim;
     const client = new SimClient(sim);
-    if (this.#isCluster) await this.#settle(client);
+    if (this.#isCluster) await settle(sim, client);
     await this.#lookAtLeases(client);
     const written = await client.put(putRequest("end", "written"));
     if (written.kind === "error" && !this.#hasQuota)
@@ -365,32 +360,6 @@ class Simulation {
     if (new Set(rows.map((each) => each.join())).size > 1)
       this.#history.violation(`members differ at the end: ${rows.map((each) => each.join()).join(" | ")}`);
     this.#check(rows[0]!);
-  }
-
-  /** Who was removed without hearing of it goes, and who is left as a learner is promoted: then all are equals. */
-  async #settle(client: SimClient): Promise<void> {
-    const leader = leading(this.#sim);
-    if (leader === undefined) {
-      this.#history.violation("nobody leads at the end");
-      return;
-    }
-    const { membership } = leader.member;
-    for (const machine of this.#sim.members) {
-      if (membership.member(machine.id) === undefined) machine.remove();
-      else if (membership.member(machine.id)?.isLearner) await this.#promote(client, machine);
-    }
-  }
-
-  async #promote(client: SimClient, { id }: Machine): Promise<void> {
-    const request = encodeMemberPromoteRequest({ id });
-    let answer = "";
-    for (let n = 0; n < PROMOTIONS_MAX; n++) {
-      const promoted = await client.call("Cluster/MemberPromote", request, decodeMemberPromoteResponse);
-      if (promoted.kind === "ok") return;
-      if (promoted.kind === "error") answer = promoted.error.message;
-      await sleep(this.#sim, 1000);
-    }
-    this.#history.violation(`a learner cannot be promoted at the end: ${answer}`);
   }
 
   /** Everybody has everything by now, and says so. */
@@ -461,42 +430,4 @@ class Simulation {
       fingerprint,
     };
   }
-}
-
-/** The options of each member of a cluster: m1, m2, … */
-export function clusterOptions(
-  settings: MemberOptions,
-  members: number,
-  digest: Digest,
-): readonly MemberOptions[] {
-  const names = Array.from({ length: members }, (_, n) => `m${n + 1}`);
-  const urls = new Map(names.map((name, n) => [name, [`http://10.0.0.${n + 1}:2380`]]));
-  return names.map((name) => ({
-    ...settings,
-    name,
-    peerUrls: urls.get(name)!,
-    initialCluster: newCluster(urls, name, settings.clusterToken, digest.sha1),
-  }));
-}
-
-function memberOptions(random: SeededRandom, isCluster: boolean): MemberOptions {
-  return {
-    ...SIM_MEMBER_OPTIONS,
-    ...(isCluster ? clusterSettings(random) : {}),
-    quotaBytes: random.once(6) ? 600_000 : Number.POSITIVE_INFINITY,
-    compactionBatchLimit: random.pick([1, 10, 1000]),
-    watchProgressMillis: random.pick([300, 3000]),
-    catchUpEntries: random.pick([0, 20, 1000]),
-  };
-}
-
-function clusterSettings(random: SeededRandom): Partial<MemberOptions> {
-  return {
-    preVote: !random.once(4),
-    strictReconfigCheck: random.once(4),
-    leaseCheckpoint: random.once(2),
-    fastLeaseKeepAlive: random.once(2),
-    corruptCheckMillis: random.pick([0, 0, 1500]),
-    compactHashCheckMillis: random.pick([0, 0, 1500]),
-  };
 }

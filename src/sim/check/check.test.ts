@@ -34,7 +34,13 @@ function historyOf(...revisions: Change[][]): History {
 
 function called(history: History, call: Call): void {
   const ended = call.outcome.kind === "lost";
-  history.records.push({ ...call, began: history.tick(), beganAt: 0, ended: ended ? 0 : history.tick(), servedBy: "m1/0" });
+  history.records.push({
+    ...call,
+    began: history.tick(),
+    beganAt: 0,
+    ended: ended ? 0 : history.tick(),
+    servedBy: "m1/0",
+  });
 }
 
 function problemsOf(history: History, rows: readonly string[]): string {
