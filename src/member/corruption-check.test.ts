@@ -75,6 +75,7 @@ function setup(own: readonly Space[], peers: (n: number, revision: number) => Pe
     read: (waiter) => waiter.ready(),
     hashByRevision: () => Promise.resolve(hashOf(1, looks.length > 1 ? looks.shift()! : looks[0]!)),
     raiseCorrupt: (who) => void alarms.push(Number(who)),
+    fatal: assert.ifError,
   };
   return { member, check: new CorruptionCheck(member), alarms, lines, asked };
 }

@@ -36,6 +36,8 @@ export interface CheckedMember {
   hashByRevision(revision: number): Promise<PeerHash>;
   /** Through the log; 0 = nobody in particular. */
   raiseCorrupt(id: MemberId): void;
+  /** A check broke off for another reason than another member: the disk. */
+  fatal(error: unknown): void;
 }
 
 type Asked = MemberHash & { readonly peerUrls: readonly string[]; readonly error: EtcdError | undefined };
@@ -133,7 +135,8 @@ export class CorruptionCheck {
       const next = (): void => {
         if (!this.#member.stopped) this.#every(interval, check);
       };
-      if (this.#member.raft.isLeader) void check().then(next);
+      const failed = (error: unknown): void => this.#member.fatal(error);
+      if (this.#member.raft.isLeader) void check().then(next, failed);
       else next();
     });
     this.#timers.add(timer);

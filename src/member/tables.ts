@@ -26,7 +26,8 @@ export function encodeTables(lessor: Lessor, membership: Membership, alarms: Ala
     clusterVersion: membership.version ?? "",
     storageVersion: membership.storageVersion ?? "",
     downgrade: { enabled: membership.downgrade.enabled, targetVersion: membership.downgrade.targetVersion },
-    members: membership.members().map(memberJson),
+    // Whom the configuration expects is not known yet: the log will say it, and must not find it said.
+    members: (membership.isKnown ? membership.members() : []).map(memberJson),
     removed: [...membership.removed],
     alarms: alarms.get(0).map(({ memberId: member, alarm }) => [member, BigInt(alarm)]),
     leases: lessor.leases().map(({ id, ttl, remainingTtl }) => [id, BigInt(ttl), BigInt(remainingTtl)]),

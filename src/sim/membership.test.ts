@@ -46,7 +46,8 @@ async function pass(cluster: Cluster, millis: number): Promise<void> {
   await cluster.until("time passes", () => cluster.clock.now() >= until, millis + 1000);
 }
 
-async function addLearner(cluster: Cluster, leader: Machine): Promise<Machine> {
+/** `unheard`: nothing of what the others say reaches it. */
+async function addLearner(cluster: Cluster, leader: Machine, unheard = false): Promise<Machine> {
   const request = encodeMemberAddRequest({ peerUrls: [URL], isLearner: true });
   const { member, members } = await cluster.call(
     leader,
@@ -66,6 +67,7 @@ async function addLearner(cluster: Cluster, leader: Machine): Promise<Machine> {
       clientUrls: [],
     })),
   };
+  if (unheard) for (const { id } of cluster.machines) cluster.network.cut(id, initial.localId);
   return cluster.join("m9", URL, initial);
 }
 
@@ -121,6 +123,33 @@ test("a learner joins, answers for itself alone, is promoted through a follower,
     const { members } = await cluster.call(machine, "Cluster/MemberList", list, decodeMemberListResponse);
     assert.deepEqual(members.map(({ name }) => name).sort(), ["m1", "m2", "m3"]);
   }
+});
+
+test("a learner that is restarted before it heard anything still learns who the members are", async () => {
+  const cluster = await started();
+  const leader = await settled(cluster);
+  const learner = await addLearner(cluster, leader, true);
+  await pass(cluster, 1000);
+  await cluster.finish("a checkpoint", learner.member.reclaimNow());
+  learner.kill();
+  cluster.network.heal();
+  await cluster.finish("a start", learner.start());
+  await cluster.until("the learner has everything", () => isCaughtUp(learner, leader));
+  assert.equal(learner.member.membership.members().length, 4);
+});
+
+test("a member's own NOSPACE alarm goes though the first proposal to disarm it was lost", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  const follower = others(cluster, leader)[0]!;
+  const isAlarmed = ({ member }: Machine): boolean => member.applyContext.alarms.has(AlarmType.NoSpace);
+  follower.member.raiseAlarm(AlarmType.NoSpace);
+  await cluster.until("the alarm is raised", () => isAlarmed(follower));
+  cluster.network.partition([[follower.id], others(cluster, follower).map(({ id }) => id)]);
+  await pass(cluster, 2000);
+  cluster.network.heal();
+  assert.ok(isAlarmed(leader));
+  await cluster.until("the alarm is gone", () => !cluster.machines.some(isAlarmed));
 });
 
 test("two learners at once are one too many, and a voter is not added while a member is away", async () => {

@@ -109,6 +109,8 @@ class Simulation {
   readonly #settings: MemberOptions;
   readonly #leaders: LeaderCheck;
   readonly #machines: Machine[];
+  /** Workloads and faults that have not come to their end. */
+  readonly #busy: string[] = [];
   #finished = false;
 
   constructor(options: SimulationOptions) {
@@ -216,9 +218,13 @@ class Simulation {
   }
 
   #start(workload: Workload, random: SeededRandom): Promise<void> {
-    return workload
-      .run(this.#sim, random)
-      .catch((error: unknown) => this.#threw(`workload ${workload.name}`, error));
+    return this.#underWay(`workload ${workload.name}`, workload.run(this.#sim, random));
+  }
+
+  async #underWay(name: string, work: Promise<void>): Promise<void> {
+    this.#busy.push(name);
+    await work.catch((error: unknown) => this.#threw(name, error));
+    this.#busy.splice(this.#busy.indexOf(name), 1);
   }
 
   /** Some of the faults, one at a time. */
@@ -232,14 +238,15 @@ class Simulation {
     while (sim.running && faults.length > 0) {
       await sleep(sim, random.below(pace));
       const fault = random.pick(faults);
-      await fault.inject(sim, random).catch((error: unknown) => this.#threw(`fault ${fault.name}`, error));
+      await this.#underWay(`fault ${fault.name}`, fault.inject(sim, random));
     }
   }
 
   async #patience(): Promise<void> {
     await sleep(this.#sim, END_PATIENCE_MILLIS);
+    if (this.#busy.length === 0) return;
     this.#history.violation(
-      `a workload or fault has not come to its end (${this.#sim.machines.map(({ up }) => (up ? "up" : "down")).join(" ")})`,
+      `${this.#busy.join(", ")}: not come to an end (${this.#sim.members.map(({ up }) => (up ? "up" : "down")).join(" ")})`,
     );
   }
 
