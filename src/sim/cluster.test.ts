@@ -11,7 +11,7 @@ import { Cluster, others, started, turn } from "./several.test.ts";
 import { simulate } from "./simulation.ts";
 
 const first = Number(process.env["FUZZ_SEED"] ?? 2000);
-const runs = Number(process.env["FUZZ_RUNS"] ?? 3);
+const runs = Number(process.env["FUZZ_RUNS"] ?? 2);
 
 test("a put through any member is read through any other", async () => {
   const cluster = await started();
