@@ -102,8 +102,8 @@ async function parting({ subject, rounds }: Settings): Promise<void> {
   }
 }
 
-/** A follower whose volume is full, again and again, while the others write. */
-async function fillingUp({ subject, rounds }: Settings): Promise<void> {
+/** A member whose volume is full, again and again, while the others write: as a follower, or as the leader. */
+async function fillingUp({ subject, rounds }: Settings, role: "follower" | "leader"): Promise<void> {
   const dir = makeRunDir("small-volume");
   const volume = join(dir, "volume");
   mkdirSync(volume);
@@ -111,7 +111,7 @@ async function fillingUp({ subject, rounds }: Settings): Promise<void> {
   try {
     await withCluster(
       times(3, subject),
-      (cluster) => underLoad(cluster, clients, (load) => fillFollower(cluster, load, volume, rounds)),
+      (cluster) => underLoad(cluster, clients, (load) => fillMember(cluster, load, volume, rounds, role)),
       { dataDir: (name) => (name === "m1" ? join(volume, name) : undefined) },
     );
   } finally {
@@ -120,19 +120,20 @@ async function fillingUp({ subject, rounds }: Settings): Promise<void> {
   }
 }
 
-async function fillFollower(
+async function fillMember(
   cluster: Cluster,
   load: ClusterLoad,
   volume: string,
   rounds: number,
+  role: "follower" | "leader",
 ): Promise<void> {
   const gaps: number[] = [];
   const small = cluster.member("m1");
   for (let round = 0; round < rounds; round++) {
     const leader = await cluster.leader();
-    if (leader.name === small.name) {
-      const other = cluster.members.find(({ name }) => name !== small.name)!;
-      await cluster.etcdctlAt(small, ["move-leader", await cluster.idOf(other.name)]);
+    if ((leader.name === small.name) !== (role === "leader")) {
+      const next = role === "leader" ? small : cluster.members.find(({ name }) => name !== small.name)!;
+      await cluster.etcdctlAt(leader, ["move-leader", await cluster.idOf(next.name)]);
     }
     await load.mark();
     const { puts } = await load.report();
@@ -142,6 +143,8 @@ async function fillFollower(
       async () => (await load.report()).puts > puts + 50 * resumed,
       "writes beside the full member",
     );
+    if (role === "leader")
+      await until(async () => (await cluster.leader()).name !== small.name, "another leader", 60_000);
     gaps.push((await load.report()).longestGapMillis);
     await mustRun(["rm", ballast]);
     const { revision } = await load.report();
@@ -157,7 +160,7 @@ async function fillFollower(
   await compareHashes(cluster, load);
   const alarms = await cluster.etcdctl(["alarm", "list"]);
   check(alarms.trim() === "", `alarms are left: ${alarms}`);
-  tell("follower's volume full", gaps);
+  tell(`${role}'s volume full`, gaps);
 }
 
 export const failoverCases: readonly Case[] = [
@@ -179,6 +182,11 @@ export const failoverCases: readonly Case[] = [
   {
     name: "failover: a follower whose volume is full stops nobody, and catches up when there is room",
     limitMs: 900_000,
-    run: fillingUp,
+    run: (settings) => fillingUp(settings, "follower"),
+  },
+  {
+    name: "failover: a leader whose volume is full hands over, and catches up when there is room",
+    limitMs: 900_000,
+    run: (settings) => fillingUp(settings, "leader"),
   },
 ];

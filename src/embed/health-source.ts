@@ -42,6 +42,7 @@ export function healthSource(member: Member): HealthSource {
       })),
     hasLeader: () => member.raft.leader !== 0n,
     isLearner: () => membership.local?.isLearner ?? false,
+    deviceFull: () => member.deviceFull,
     probe: (serializable, done) => {
       if (serializable) done(readOne(member));
       else member.read({ ready: () => done(readOne(member)), failed: done });

@@ -25,6 +25,7 @@ export function registerMember(metrics: MetricsRegistry, member: Member): void {
   registerStreamFailures(metrics, member);
   registerPromotions(metrics, member);
   registerVersion2(metrics);
+  registerDevice(metrics, member);
   // Where authentication begins; nothing here moves it on.
   metrics.gauge("etcd_debugging_auth_revision", "").set(1);
 }
@@ -51,6 +52,12 @@ function registerServer(member: Member, gauge: Observe, counter: Observe): void 
   gauge("etcd_server_quota_backend_bytes", () =>
     Number.isFinite(options.quotaBytes) ? options.quotaBytes : 0,
   );
+}
+
+/** Ours; etcd ends when its device is full. */
+function registerDevice(metrics: MetricsRegistry, member: Member): void {
+  const help = "Whether the device of this member's log has no room.";
+  metrics.observed("gauge", "cairn_device_full", help, () => (member.deviceFull ? 1 : 0));
 }
 
 function registerStore(member: Member, gauge: Observe, counter: Observe): void {

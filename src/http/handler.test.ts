@@ -27,6 +27,10 @@ class FakeMember implements HealthSource {
   isLearner(): boolean {
     return this.learner;
   }
+  full = false;
+  deviceFull(): boolean {
+    return this.full;
+  }
   probe(serializable: boolean, done: (error: typeof errors.timeout | undefined) => void): void {
     const fails = this.failing === "all" || (this.failing === "linearizable" && !serializable);
     done(fails ? errors.timeout : undefined);
@@ -176,6 +180,15 @@ test("an unknown check that is excluded only earns a warning", async () => {
     message: "some health checks cannot be excluded",
     fields: { "missing-health-checks": '"foo"' },
   });
+});
+
+test("a member whose device is full is not ready, and lives on", async () => {
+  member.full = true;
+  const [ready, live] = [await ask("/readyz"), await ask("/livez")];
+  member.full = false;
+  assert.equal(ready.status, 503);
+  assert.match(ready.body, /\[-\]device_room failed: no space left on the device/);
+  assert.equal(live.status, 200);
 });
 
 test("versions, paths and methods answer as Go's mux does", async () => {

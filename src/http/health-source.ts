@@ -13,6 +13,8 @@ export interface HealthSource {
   alarms(): readonly ActiveAlarm[];
   hasLeader(): boolean;
   isLearner(): boolean;
+  /** The device has no room: soon this member acknowledges nothing. */
+  deviceFull(): boolean;
   /**
    * Reads one key as root, through the quorum unless `serializable`, and calls `done` exactly once, with the error if it failed.
    * The member bounds it by its own request timeout.

@@ -41,6 +41,12 @@ const CHECKS: Readonly<Record<CheckType, readonly Check[]>> = {
   ],
 };
 
+/** Not among etcd's checks: it shows only when it fails. */
+const DEVICE_ROOM: Check = {
+  name: "device_room",
+  run: (_source, done) => done("no space left on the device of this member's log"),
+};
+
 function readCheck(name: string, serializable: boolean): Check {
   return { name, run: (source, done) => source.probe(serializable, (error) => done(error?.message)) };
 }
@@ -147,7 +153,8 @@ function checksHandler(
       return;
     }
     const chosen = root ? withoutExcluded(checks, querySet(query, "exclude"), logger) : checks;
-    runChecks(options.source, chosen, record, (reason, failed) => {
+    const full = root && type === "readyz" && options.source.deviceFull();
+    runChecks(options.source, full ? [...chosen, DEVICE_ROOM] : chosen, record, (reason, failed) => {
       if (failed) {
         sendError(response, 503, reason);
         logger.error("Health check error", { path, reason, "status-code": 503 });

@@ -10,6 +10,7 @@ import type { Digest } from "../ports/digest.ts";
 import type { BlockCache } from "./block-cache.ts";
 import type { Entry, EntryPlace, HardState, Identity, LogWriter } from "./contract.ts";
 import type { EntryTable } from "./entry-table.ts";
+import { isDiskErrorCode } from "./errors.ts";
 import type { FlushMark } from "./flush-mark.ts";
 import type { FlushPace } from "./flush-pace.ts";
 import {
@@ -51,8 +52,8 @@ export type AppenderOptions = {
   readonly wantSpare: () => void;
   /** A segment is full, flushed and closed for writing. */
   readonly onSealed: (file: LogFile, bytesOnDisk: number) => void;
-  /** The device is full: gives the reserve back and says whether that made room. */
-  readonly onNoSpace: () => Promise<boolean>;
+  /** The device is full: gives the reserve back or, when that is used up, waits for a while. Resolves when it is worth trying again. */
+  readonly onNoSpace: () => Promise<void>;
   readonly onFatal: (error: Error) => void;
 };
 
@@ -251,15 +252,20 @@ export class Appender implements LogWriter {
     for (const done of waiting) done();
   }
 
-  /** Room may be missing only beyond the allocation; the reserve is there for that. */
+  /**
+   * Room may be missing only beyond the allocation; the reserve is there for that. When that is used up nothing is acknowledged until
+   * there is room: what is not flushed yet has no outcome that could be in doubt.
+   */
   async #write(part: Part): Promise<void> {
     const chunks = this.#chunksOf(part);
-    try {
-      await part.file.disk.write(chunks, part.from);
-    } catch (error) {
-      const full = error instanceof Error && "code" in error && error.code === "ENOSPC";
-      if (!full || !(await this.#options.onNoSpace())) throw error;
-      await part.file.disk.write(chunks, part.from);
+    for (;;) {
+      try {
+        await part.file.disk.write(chunks, part.from);
+        return;
+      } catch (error) {
+        if (!isDiskErrorCode(error, "ENOSPC")) throw error;
+        await this.#options.onNoSpace();
+      }
     }
   }
 

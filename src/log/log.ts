@@ -143,6 +143,11 @@ export class Log {
     return this.#recovered.image;
   }
 
+  /** The device has no room, as far as is known. */
+  get full(): boolean {
+    return this.#running?.space.full ?? false;
+  }
+
   get values(): ValueReader {
     return this.#cache;
   }
@@ -421,7 +426,9 @@ export class Log {
           if (!spares.ready) void spares.prepare();
         },
         onSealed: (sealed, size) => this.#trim(sealed, size),
-        onNoSpace: () => space.release(),
+        onNoSpace: async () => {
+          if (!(await space.release())) await space.nextLook();
+        },
         onFatal: (error) => {
           this.#failure = error;
           this.#onFailure?.(error);

@@ -31,6 +31,7 @@ export class Space {
   #growing = false;
   #timer: Timer | undefined;
   #closed = false;
+  #waiting: (() => void)[] = [];
   #working: Promise<void> = Promise.resolve();
 
   constructor(options: SpaceOptions) {
@@ -74,6 +75,12 @@ export class Space {
     }
   }
 
+  /** Resolves after the next look for free space. After close() nobody looks any more, and who waits is forgotten. */
+  nextLook(): Promise<void> {
+    if (!this.#full) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
@@ -107,6 +114,9 @@ export class Space {
       this.#options.logger.warn("could not look for free space", { error: errorText(error) });
     }
     if (this.#closed) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
     if (!back) return this.#watch();
     this.#full = false;
     this.#options.logger.info("there is space on the device again", { directory });

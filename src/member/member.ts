@@ -27,6 +27,7 @@ import { CorruptionCheck } from "./corruption-check.ts";
 import { Counters } from "./counters.ts";
 import type { Engine, EngineEvents, SnapshotDoor } from "./engine.ts";
 import { eventEncoder } from "./event-encoder.ts";
+import { FullDevice } from "./full-device.ts";
 import { hashByRevision } from "./hash-run.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { LeaderWatch } from "./leader-watch.ts";
@@ -113,6 +114,7 @@ export class Member implements EngineEvents {
   #removed = false;
   #catchingUp = false;
   readonly #alarms: AlarmRaiser;
+  readonly #fullDevice: FullDevice;
   readonly #housekeeping: Housekeeping;
   #sweeper: Timer | undefined;
   #lastLeader = 0n;
@@ -139,6 +141,7 @@ export class Member implements EngineEvents {
     this.rangeTimer = new RangeTimer(parts.clock, this.timings);
     this.slowLog = new SlowLog(parts.options.warningApplyMillis, parts.logger, this.counters);
     this.#alarms = new AlarmRaiser(this);
+    this.#fullDevice = new FullDevice(this, this.#alarms);
     this.#compaction = new Compaction(this, () => this.#alarms.clearNoSpace());
     this.#applyLoop = new ApplyLoop(this, this.#proposals, this.#alarms, this.#compaction);
     this.#ids = new RequestIds(parts.membership.localId, parts.clock.wall());
@@ -171,6 +174,7 @@ export class Member implements EngineEvents {
     this.corruptionCheck.start();
     if (this.store.compactionPending) this.#compaction.resume();
     this.#autoCompactor?.start();
+    this.spaceChanged(this.log.full);
   }
 
   stop(): void {
@@ -179,6 +183,7 @@ export class Member implements EngineEvents {
     this.leaseKeeper.stop();
     this.versions.stop();
     this.corruptionCheck.stop();
+    this.#fullDevice.stop();
     this.#appliedWaits.failAll(errors.stopped);
     this.#autoCompactor?.stop();
     this.#raft?.stop();
@@ -199,9 +204,13 @@ export class Member implements EngineEvents {
     return transferLeadership(this, to, timeoutMillis);
   }
 
-  /** The device ran full, or has room again: the member turns read-only and back. */
+  /** The device ran full, or has room again. */
   spaceChanged(full: boolean): void {
-    this.#alarms.spaceChanged(full);
+    this.#fullDevice.changed(full);
+  }
+
+  get deviceFull(): boolean {
+    return this.#fullDevice.full;
   }
 
   get stopped(): boolean {

@@ -113,13 +113,13 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     onFatal: world.onFatal,
     ...partsOf(state, options, log),
   });
-  space.changed = (full) => member.spaceChanged(full);
   const engine = newEngine(member, state, options, world);
   if (fresh && initial.kind === "new") bootstrap(engine, initial.members);
   const snapshots = newSnapshots(member, engine, directory, world);
   const receiver = newReceiver(member, engine, snapshots);
   const network = world.connect?.(receiver, new MemberPeerService(member)) ?? LONE_NETWORK;
   member.start(engine, network, snapshots, initial.members);
+  space.changed = (full) => member.spaceChanged(full);
   return member;
 }
 

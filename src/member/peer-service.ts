@@ -1,10 +1,11 @@
 // What other members ask this one on the peer port, answered as etcd's handlers answer: from this member alone, never by asking further,
 // except for a promotion that the leader has to judge. The network (src/peer) turns the answers into HTTP.
 import type { LeaseId, MemberId } from "../base/brand.ts";
+import { CAIRN_VERSION } from "../base/version.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
 import { EtcdFault } from "./fault.ts";
 import type { Member } from "./member.ts";
-import type { LeaseTimeToLive, PeerHash, PeerService } from "./transport.ts";
+import type { CairnTraits, LeaseTimeToLive, PeerHash, PeerService } from "./transport.ts";
 import { storageVersionOf } from "./version-monitor.ts";
 
 export class MemberPeerService implements PeerService {
@@ -24,6 +25,10 @@ export class MemberPeerService implements PeerService {
 
   get storageVersion(): string | undefined {
     return storageVersionOf(this.#member);
+  }
+
+  get traits(): CairnTraits {
+    return { version: CAIRN_VERSION, deviceFull: this.#member.deviceFull };
   }
 
   promote(id: MemberId): Promise<readonly ClusterMember[]> {

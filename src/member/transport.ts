@@ -57,6 +57,8 @@ export interface PeerService {
   readonly clusterVersion: string | undefined;
   /** Beside it: the version that this member's own data has, or undefined before it is known. */
   readonly storageVersion: string | undefined;
+  /** Headers of that answer; absent: not told. */
+  readonly traits?: CairnTraits;
   /** POST /members/promote/ID, forwarded by a follower. */
   promote(id: MemberId): Promise<readonly ClusterMember[]>;
   /** POST /leases: the renewed TTL in seconds, 0 = no such lease. Rejects (EtcdFault) when this member does not lead, or in time. */
@@ -86,8 +88,15 @@ export type PeerHash = {
   readonly term: number;
 };
 
-/** What members answer on GET /version. */
-export type PeerVersions = { readonly server: string; readonly cluster: string };
+/** What members answer on GET /version; `cairn` only those of Cairn. */
+export type PeerVersions = {
+  readonly server: string;
+  readonly cluster: string;
+  readonly cairn?: CairnTraits;
+};
+
+/** What members of Cairn say of themselves beside etcd's answers, in headers that etcd ignores. */
+export type CairnTraits = { readonly version: string; readonly deviceFull: boolean };
 
 /**
  * The same questions, asked of others. Each tries the given URLs in order and rejects (EtcdFault) when none answers within

@@ -1,6 +1,6 @@
 // Questions to other members over their peer URLs, and what their answers mean: etcd's own errors where a code or a text says so, a fault
 // with the text otherwise. Tries one URL after the other; what a member has decided is not asked again elsewhere.
-import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { jsonObject, jsonText, jsonUint64, parseBigJson } from "../base/big-json.ts";
 import { type ClusterId, clusterId, type LeaseId, type MemberId, memberId } from "../base/brand.ts";
 import { Code, type EtcdError, errors, etcdError } from "../base/errors.ts";
@@ -23,7 +23,13 @@ import {
   encodeLeaseKeepAliveRequest,
 } from "../wire/generated/etcdserverpb.ts";
 import { decodeLeaseInternalResponse, encodeLeaseInternalRequest } from "../wire/generated/leasepb.ts";
-import { CLUSTER_ID_MISMATCH, headerText, idFromHex } from "./compatibility.ts";
+import {
+  CAIRN_DEVICE_HEADER,
+  CAIRN_VERSION_HEADER,
+  CLUSTER_ID_MISMATCH,
+  headerText,
+  idFromHex,
+} from "./compatibility.ts";
 import { type Dialer, readBody } from "./dialer.ts";
 import { LEASE_RESPONSE_BYTES_MAX, SMALL_BODY_BYTES_MAX } from "./limits.ts";
 import { PeerTexts } from "./service-handlers.ts";
@@ -75,12 +81,13 @@ export class HttpPeerClient implements PeerClient {
   }
 
   versions(peerUrls: readonly string[], timeoutMillis: number): Promise<PeerVersions> {
-    return this.#ask(peerUrls, timeoutMillis, get("/version"), ({ status, body }) => {
+    return this.#ask(peerUrls, timeoutMillis, get("/version"), ({ status, headers, body }) => {
       if (status !== 200) return failed(`unexpected http status ${status}`);
       const fields = jsonObject(parseBigJson(body.toString()), "the versions");
       return value({
         server: jsonText(fields["etcdserver"], "etcdserver"),
         cluster: jsonText(fields["etcdcluster"], "etcdcluster"),
+        ...cairnTraits(headers),
       });
     });
   }
@@ -316,4 +323,10 @@ function parseHash(text: string, cluster: bigint): PeerHash {
     clusterId: clusterId(jsonUint64(header["cluster_id"], "cluster_id") || cluster),
     term: count(header, "raft_term"),
   };
+}
+
+function cairnTraits(headers: IncomingHttpHeaders): Pick<PeerVersions, "cairn"> {
+  const version = headerText(headers, CAIRN_VERSION_HEADER);
+  if (version === "") return {};
+  return { cairn: { version, deviceFull: headerText(headers, CAIRN_DEVICE_HEADER) === "full" } };
 }

@@ -84,6 +84,11 @@ export function incompatibility(
   return CLUSTER_ID_MISMATCH;
 }
 
+/** With which members of Cairn know each other; etcd ignores them. */
+export const CAIRN_VERSION_HEADER = "x-cairn-version";
+/** "full": this member's device has no room. */
+export const CAIRN_DEVICE_HEADER = "x-cairn-device";
+
 /** types.IDFromString, or undefined. */
 export function idFromHex(text: string): MemberId | undefined {
   return /^[0-9a-fA-F]{1,16}$/.test(text) ? (BigInt(`0x${text}`) as MemberId) : undefined;

@@ -19,7 +19,12 @@ import {
   encodeLeaseKeepAliveResponse,
 } from "../wire/generated/etcdserverpb.ts";
 import { decodeLeaseInternalRequest, encodeLeaseInternalResponse } from "../wire/generated/leasepb.ts";
-import { CLUSTER_ID_MISMATCH, headerText } from "./compatibility.ts";
+import {
+  CAIRN_DEVICE_HEADER,
+  CAIRN_VERSION_HEADER,
+  CLUSTER_ID_MISMATCH,
+  headerText,
+} from "./compatibility.ts";
 import { LEASE_REQUEST_BYTES_MAX, SMALL_BODY_BYTES_MAX } from "./limits.ts";
 import { type PeerHost, sendHttpError, setClusterId } from "./peer-host.ts";
 import { allows, remoteAddress } from "./raft-handlers.ts";
@@ -248,7 +253,11 @@ export async function handleDowngradeEnabled(
 /** GET /version. */
 export function handleVersion(host: PeerHost, request: IncomingMessage, response: ServerResponse): void {
   if (!allows("GET", request, response)) return;
-  const { clusterVersion, storageVersion } = host.service;
+  const { clusterVersion, storageVersion, traits } = host.service;
+  if (traits !== undefined) {
+    response.setHeader(CAIRN_VERSION_HEADER, traits.version);
+    if (traits.deviceFull) response.setHeader(CAIRN_DEVICE_HEADER, "full");
+  }
   const versions = {
     etcdserver: host.introduction.serverVersion,
     etcdcluster: clusterVersion ?? "not_decided",

@@ -25,6 +25,7 @@ export function simPeerClient(ask: Ask): PeerClient {
       ask(urls, timeout, async ({ receiver, service }) => ({
         server: receiver.serverVersion,
         cluster: service.clusterVersion ?? "not_decided",
+        ...(service.traits === undefined ? {} : { cairn: service.traits }),
       })),
     promote: (urls, id, timeout) => ask(urls, timeout, ({ service }) => service.promote(id)),
     renewLease: (urls, id, timeout) => ask(urls, timeout, ({ service }) => service.renewLease(id)),
