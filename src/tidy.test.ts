@@ -63,6 +63,7 @@ const ENTRIES: ReadonlySet<string> = new Set([
   "src/main.ts",
   "src/client/index.ts",
   "src/embed/embed.ts",
+  "src/ctl/heal.ts",
   "src/ctl/main.ts",
   "src/utl/main.ts",
   "src/base/globals.d.ts",

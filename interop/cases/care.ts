@@ -1,9 +1,12 @@
 // Members in trouble, as real processes: cut down to one, wiped, put back to an old copy, removed. Each says why it does not go on and which
 // commands help, and those commands do help.
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Case, check, type Settings } from "../lib/case.ts";
 import type { Cluster } from "../lib/cluster.ts";
-import { times, withCluster } from "../lib/cluster-case.ts";
+import { times, until, withCluster } from "../lib/cluster-case.ts";
+import { mustRun } from "../lib/command.ts";
+import { projectRoot } from "../lib/paths.ts";
 import { realEtcd } from "../lib/server.ts";
 
 async function fill(cluster: Cluster, keys: number): Promise<void> {
@@ -94,6 +97,64 @@ function explaining({ subject }: Settings): Promise<void> {
   });
 }
 
+/** A bit flips in the stopped member's newest segment; one command gives it the data of the others. */
+function healing({ subject }: Settings): Promise<void> {
+  return withCluster(times(3, subject), async (cluster) => {
+    await fill(cluster, 30);
+    const { server } = cluster.member("m2");
+    const id = await cluster.idOf("m2");
+    await server.stop();
+    flipInValue(join(server.options.dataDir, "member", "cairn"), "value 7");
+    // At start, or when the byte is read: it is found, and nobody gets it.
+    server.spawn();
+    await server.waitReady().then(
+      () => cluster.etcdctlAt(cluster.member("m2"), ["get", "", "--from-key", "--consistency=s"]),
+      () => undefined,
+    );
+    await server.stop();
+    const alarms = await cluster.etcdctl(["alarm", "list"], "m2");
+    const decimal = BigInt(`0x${id}`).toString();
+    check(
+      alarms.trim() === "" || alarms.trim() === `memberID:${decimal} alarm:CORRUPT`,
+      `the alarm names exactly that member: ${alarms}`,
+    );
+    const endpoints = ["m1", "m3"].map((name) => cluster.member(name).server.endpoint).join(",");
+    const command = [join(projectRoot, "bin", "cairn"), "heal", "--data-dir", server.options.dataDir];
+    console.log((await mustRun([...command, "--endpoints", endpoints])).trim().replace(/^/gm, "        "));
+    await server.restart();
+    await until(
+      async () => (await cluster.list()).every(({ learner }) => !learner),
+      "the healed member's promotion",
+      60_000,
+    );
+    await until(
+      async () => !existsSync(join(server.options.dataDir, "cairn-heal.json")),
+      "the end of healing",
+      60_000,
+    );
+    check((await cluster.etcdctl(["alarm", "list"])).trim() === "", "the alarm is gone");
+    check((await cluster.idOf("m2")) !== id, "it has a new id");
+    await fill(cluster, 5);
+    await cluster.equalHashes();
+    await server.stop();
+    await server.restart();
+    await cluster.equalHashes();
+  });
+}
+
+function flipInValue(directory: string, text: string): void {
+  for (const name of readdirSync(directory).filter((each) => each.endsWith(".segment"))) {
+    const path = join(directory, name);
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf(text);
+    if (at < 0) continue;
+    bytes[at]! ^= 1;
+    writeFileSync(path, bytes);
+    return;
+  }
+  throw new Error(`no segment holds ${text}`);
+}
+
 export const careCases: readonly Case[] = [
   {
     name: "care: --force-new-cluster makes a cluster of one member's data, ours or etcd's, and it grows again",
@@ -104,5 +165,10 @@ export const careCases: readonly Case[] = [
     name: "care: wiped, stale and removed members say why they end and what helps, and it does",
     limitMs: 300_000,
     run: explaining,
+  },
+  {
+    name: "care: a corrupt member is healed from its peers by one command",
+    limitMs: 300_000,
+    run: healing,
   },
 ];

@@ -143,8 +143,16 @@ async function fillMember(
       async () => (await load.report()).puts > puts + 50 * resumed,
       "writes beside the full member",
     );
+    // What is allocated can still be written: a full volume shows when a segment is used up.
     if (role === "leader")
-      await until(async () => (await cluster.leader()).name !== small.name, "another leader", 60_000);
+      await until(
+        async () => {
+          await cluster.tryEtcdctl(["put", "big", "v".repeat(100_000)], "");
+          return (await cluster.leader()).name !== small.name;
+        },
+        "another leader",
+        120_000,
+      );
     gaps.push((await load.report()).longestGapMillis);
     await mustRun(["rm", ballast]);
     const { revision } = await load.report();

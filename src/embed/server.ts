@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import type { MemberId } from "../base/brand.ts";
 import { goDuration } from "../base/go-duration.ts";
 import { firstStart } from "../bootstrap/first-start.ts";
+import { joinHealed } from "../bootstrap/heal-join.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { Config } from "../config/config.ts";
 import { connectionLimit } from "../config/connection-limit.ts";
@@ -19,6 +20,8 @@ import { createClientHandler, createMetricsHandler, type HttpOptions } from "../
 import { createHttpServer } from "../http/server.ts";
 import { LogOpenError } from "../log/errors.ts";
 import { CannotGoOnError } from "../member/advice.ts";
+import { readTicket } from "../member/heal-ticket.ts";
+import { finishHealing } from "../member/healing.ts";
 import type { InitialCluster } from "../member/initial-cluster.ts";
 import type { Member } from "../member/member.ts";
 import { logDirectory, openMember, type World } from "../member/open.ts";
@@ -103,6 +106,7 @@ export async function startServer(
   const edge = await openEdge(config, member, peers, health, http, tls, metrics, logger);
   registerTransport(metrics, edge.grpc.stats);
   processMetrics.serving();
+  void healIfAsked(member, here).catch((error: unknown) => member.fatal(error));
   await Promise.race([publish(member), removal.promise]);
   announce(config, member.localId, logger);
   return {
@@ -178,6 +182,13 @@ async function initialCluster(
     (await disk.exists(logDirectory(config.dataDir, config.walDir))) ||
     (await disk.exists(`${config.dataDir}/member/snap/db`));
   logger.info(STARTUP_MESSAGE, startupFields(config, known));
+  const ticket = await readTicket(disk, config.dataDir).catch(cannotStart);
+  if (ticket !== undefined) {
+    const healed = await joinHealed(ticket, peers);
+    if (typeof healed !== "string") return healed;
+    if (known && ticket.step === "ready") return undefined;
+    throw new StartError("failed to start etcd", { error: healed });
+  }
   if (known) return undefined;
   const cluster = await firstStart(config, {
     peers,
@@ -188,6 +199,12 @@ async function initialCluster(
   if (cluster.kind === "refused")
     throw new StartError("discovery failed", { error: cluster.error, ...cluster.fields });
   return cluster;
+}
+
+/** A member that `cairn heal` has replaced finishes that itself. */
+async function healIfAsked(member: Member, { disk }: World): Promise<void> {
+  const ticket = await readTicket(disk, member.options.dataDirectory);
+  if (ticket?.newId === member.localId) await finishHealing(member, ticket, disk);
 }
 
 /** A member that differs from the others must not serve. One that is new has nothing to compare. */

@@ -39,7 +39,7 @@ export class CorruptionError extends Error {
 }
 
 export const RESTORE_STEP =
-  "Keep the directory as it is for inspection; in a cluster remove this member and add it anew with an empty directory, " +
+  "Keep the directory as it is for inspection; in a cluster `cairn heal` gives this member the others' data (cairn heal --help), " +
   "alone restore the newest snapshot";
 
 export function isDiskErrorCode(error: unknown, code: string): boolean {
