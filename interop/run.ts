@@ -13,6 +13,7 @@ import { crashCases } from "./cases/crash.ts";
 import { differentialCases } from "./cases/differential.ts";
 import { discoveryCases } from "./cases/discovery.ts";
 import { etcdctlCases } from "./cases/etcdctl.ts";
+import { etcdctlClusterCases } from "./cases/etcdctl-cluster.ts";
 import { failoverCases } from "./cases/failover.ts";
 import { framingCases } from "./cases/framing.ts";
 import { garbageCases } from "./cases/garbage.ts";
@@ -29,6 +30,7 @@ const defaultLimitMs = 180_000;
 
 const all: readonly Case[] = [
   ...etcdctlCases,
+  ...etcdctlClusterCases,
   ...snapshotCases,
   ...importCases,
   ...clientCases,
