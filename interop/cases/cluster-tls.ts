@@ -1,13 +1,13 @@
 // Members that speak TLS with each other: members under test among real etcd members, with certificates that both sides ask for, with
 // certificates of their own making, and with all of it replaced on disk while the cluster runs.
 import { readFileSync } from "node:fs";
+import { get } from "node:https";
 import { join } from "node:path";
 import { type Case, check, match, type Settings } from "../lib/case.ts";
 import { type Certificates, makeCertificates, replaceFile, replaceFiles } from "../lib/certificates.ts";
 import type { Cluster, ClusterMember } from "../lib/cluster.ts";
 import { compareHashes, times, underLoad, until, withCluster } from "../lib/cluster-case.ts";
 import type { ClusterLoad } from "../lib/cluster-load.ts";
-import { runCommand } from "../lib/command.ts";
 import { makeRunDir, removeRunDir } from "../lib/paths.ts";
 import { realEtcd, type ServerCommand } from "../lib/server.ts";
 
@@ -49,7 +49,7 @@ function withCertificates(commands: readonly ServerCommand[]): Promise<void> {
       underLoad(cluster, clients, async (load) => {
         await leadsOnce(cluster, load);
         await everyoneReconnects(cluster, load);
-        await refusesStrangers(cluster, join(dir, "strange"));
+        await refusesStrangers(cluster, files, join(dir, "strange"));
       });
     await withCluster(commands, body, { peerTls: () => files });
   });
@@ -66,16 +66,30 @@ async function leadsOnce(cluster: Cluster, load: ClusterLoad): Promise<void> {
   }
 }
 
-/** Without a certificate, and with one of another authority, nobody is heard on a peer port. */
-async function refusesStrangers(cluster: Cluster, dir: string): Promise<void> {
+/** Without a certificate, and with one of another authority, nobody is heard on a peer port; with one of the members' own authority, one is. */
+async function refusesStrangers(cluster: Cluster, known: Certificates, dir: string): Promise<void> {
   const strange = await makeCertificates(dir);
-  const own = ["--cert", strange.clientCert, "--key", strange.clientKey];
-  for (const { name, server } of cluster.members)
-    for (const certificate of [[], own]) {
-      const url = `${server.peerUrl}/members`;
-      const answer = await runCommand(["curl", "-sk", "--max-time", "5", ...certificate, url]);
-      check(answer.code !== 0 && answer.stdout === "", `${name} answers a stranger: ${answer.stdout}`);
-    }
+  for (const { name, server } of cluster.members) {
+    const url = `${server.peerUrl}/members`;
+    check((await statusOf(url, known)) === 200, `${name} does not answer who may ask`);
+    check((await statusOf(url, strange)) === 0, `${name} answers a certificate of another authority`);
+    check((await statusOf(url, undefined)) === 0, `${name} answers without a certificate`);
+  }
+}
+
+/** 0 when the connection is refused or broken off. */
+function statusOf(url: string, own: Certificates | undefined): Promise<number> {
+  const pair =
+    own === undefined ? {} : { cert: readFileSync(own.clientCert), key: readFileSync(own.clientKey) };
+  return new Promise((resolve) => {
+    const options = { ...pair, rejectUnauthorized: false, agent: false, timeout: 5_000 };
+    const asking = get(url, options, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    asking.on("timeout", () => asking.destroy());
+    asking.on("error", () => resolve(0));
+  });
 }
 
 async function withOwnCertificates(settings: Settings): Promise<void> {
