@@ -451,6 +451,30 @@ const concurrency: readonly Step[] = [
   line("get a", { env: { ETCDCTL_NOTHING: "x" } }),
 ];
 
+/** What is typed at three members; `{members}` are their endpoints. A learner is one that never starts. */
+export const clustered: readonly Step[] = [
+  ...formats("member list"),
+  line("endpoint health --cluster"),
+  line("endpoint hashkv --cluster"),
+  line("endpoint health -w json"),
+  line("defrag --cluster"),
+  line("move-leader 123"),
+  ...formats("downgrade validate 3.6"),
+  line("member add late --learner --peer-urls http://127.0.0.1:24209", {
+    capture: { name: "member", pattern: /Member +([0-9a-f]+) added/ },
+  }),
+  ...formats("member list"),
+  line("member promote {member}"),
+  line("member update {member} --peer-urls http://127.0.0.1:24208"),
+  line("member update {member} --peer-urls http://127.0.0.1:24221"),
+  line("member add again --learner --peer-urls http://127.0.0.1:24208", { pauseMs: 1500 }),
+  line("member remove {member}"),
+  line("member promote {member}"),
+  line("member add voter --peer-urls http://127.0.0.1:24209 -w fields", { pauseMs: 1500 }),
+  line("member list -w table"),
+  line("endpoint health --cluster"),
+].map((step) => ({ ...step, args: ["--endpoints", "{members}", ...step.args], bare: true }));
+
 /** What is typed at a member. */
 export const online: readonly Step[] = [...keyValues, ...leases, ...cluster, ...auth, ...concurrency];
 

@@ -1,18 +1,19 @@
 // Our etcdctl against the real one: the same lines typed at the same fresh etcd, once with each, and stdout, stderr and exit code
 // compared to the byte after what differs by nature (times, ports, leases, pointers) is taken out.
-//   node dist/interop/ctl-compare.js [WORD...]    words narrow what is reported, not what is run; `offline`, `online` and `secure` narrow the run
+//   node dist/interop/ctl-compare.js [WORD...]    words narrow what is reported, not what is run; `offline`, `online`, `secure` and `clustered` narrow the run
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { offline, online, type Step, secure } from "./ctl-compare-steps.ts";
+import { clustered, offline, online, type Step, secure } from "./ctl-compare-steps.ts";
 import { type Certificates, makeCertificates } from "./lib/certificates.ts";
 import { binDir, makeRunDir, projectRoot, removeRunDirs } from "./lib/paths.ts";
 import { type PeerName, peer } from "./peers.ts";
 
-const PARTS = ["offline", "online", "secure"];
+const PARTS = ["offline", "online", "secure", "clustered"];
 const CLIENT = "127.0.0.1:24210";
+const MEMBERS = ["127.0.0.1:24220", "127.0.0.1:24222", "127.0.0.1:24224"];
 const PEER_URL = "http://127.0.0.1:24211";
 
 type Result = { readonly code: number; readonly out: string; readonly err: string };
@@ -53,8 +54,31 @@ async function startEtcd(tls?: Certificates): Promise<ChildProcess> {
   return child;
 }
 
-function listens(): Promise<boolean> {
-  const [host, port] = CLIENT.split(":") as [string, string];
+/** Three real members, on the same URLs in each run: ids are made of them. */
+async function startThree(): Promise<ChildProcess[]> {
+  const dir = makeRunDir("ctl-compare");
+  const cluster = MEMBERS.map((client, i) => `m${i}=http://${peerOf(client)}`).join(",");
+  const etcd = await program("etcd");
+  const children = MEMBERS.map((client, i) => {
+    const [url, peerUrl] = [`http://${client}`, `http://${peerOf(client)}`];
+    const argv = ["--name", `m${i}`, "--data-dir", join(dir, `m${i}`), "--log-level", "error"];
+    argv.push("--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peerUrl);
+    argv.push("--initial-advertise-peer-urls", peerUrl, "--initial-cluster", cluster);
+    return spawn(etcd, argv, { stdio: "ignore" });
+  });
+  for (const client of MEMBERS) for (let i = 0; i < 200 && !(await listens(client)); i++) await wait(50);
+  // Members that have not been connected for five seconds take no others in.
+  await wait(7000);
+  return children;
+}
+
+function peerOf(client: string): string {
+  const [host, port] = client.split(":") as [string, string];
+  return `${host}:${Number(port) + 1}`;
+}
+
+function listens(client = CLIENT): Promise<boolean> {
+  const [host, port] = client.split(":") as [string, string];
   return new Promise((resolve) => {
     const socket = connect(Number(port), host);
     socket.once("connect", () => {
@@ -132,28 +156,33 @@ async function typeAll(
 
 /** Takes out what no two runs share. */
 function normalised(text: string): string {
-  return text
-    .replace(/"ts":"[^"]*"/g, '"ts":TIME')
-    .replace(/0x[0-9a-f]{6,}/g, "POINTER")
-    .replace(/LocalAddr: '[^']*'/g, "LocalAddr: PORT")
-    .replace(/\b\d+(\.\d+)?(ms|µs|Âµs|ns|s)\b/g, "DURATION")
-    .replace(/,"stacktrace":"[^"]*"/g, "")
-    .replace(/│ +(DURATION|TOOK) │/g, "│ DURATION │")
-    .replace(/ *\b[0-9a-f]{14,16}\b/g, "ID")
-    .replace(/ETCD_LOCK_KEY=\S+/g, "KEY")
-    .replace(/name\/[0-9a-f]+/g, "name/LEASE")
-    .replace(/"(ID|id|Lease|lease)" ?: ?\d{15,}/g, '"$1":LEASE')
-    .replace(/\d{15,}/g, "NUMBER")
-    .replace(/"(raftIndex|raftAppliedIndex|dbSize|dbSizeInUse|hash|authRevision|TTL|ttl)":\d+/g, '"$1":N')
-    .replace(/"(RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse|Hash|TTL)" : \d+/g, '"$1" : N')
-    .replace(/remaining\(DURATION\)/g, "REMAINING")
-    .replace(/"size":"[^"]*"/g, '"size":SIZE')
-    .replace(/\d+(\.\d)? [kMG]B/g, "SIZE")
-    .replace(/\d+%/g, "PERCENT")
-    .replace(
-      /^\d{4}\/\d\d\/\d\d .*\[(core|transport|balancer|roundrobin|pick-first-leaf-lb|endpointsharding).*\n/gm,
-      "",
-    );
+  return (
+    text
+      .replace(/"ts":"[^"]*"/g, '"ts":TIME')
+      .replace(/0x[0-9a-f]{6,}/g, "POINTER")
+      .replace(/LocalAddr: '[^']*'/g, "LocalAddr: PORT")
+      // Which of several endpoints is asked is the balancer's choice.
+      .replace(/Peer\{Addr: '127.0.0.1:2422\d'/g, "Peer{Addr: ENDPOINT")
+      .replace(/(etcd-endpoints:\/\/\w+\/)127.0.0.1:2422\d/g, "$1ENDPOINT")
+      .replace(/\b\d+(\.\d+)?(ms|µs|Âµs|ns|s)\b/g, "DURATION")
+      .replace(/,"stacktrace":"[^"]*"/g, "")
+      .replace(/│ +(DURATION|TOOK) │/g, "│ DURATION │")
+      .replace(/ *\b[0-9a-f]{14,16}\b/g, "ID")
+      .replace(/ETCD_LOCK_KEY=\S+/g, "KEY")
+      .replace(/name\/[0-9a-f]+/g, "name/LEASE")
+      .replace(/"(ID|id|Lease|lease)" ?: ?\d{15,}/g, '"$1":LEASE')
+      .replace(/\d{15,}/g, "NUMBER")
+      .replace(/"(raftIndex|raftAppliedIndex|dbSize|dbSizeInUse|hash|authRevision|TTL|ttl)":\d+/g, '"$1":N')
+      .replace(/"(RaftIndex|RaftAppliedIndex|DBSize|DBSizeInUse|Hash|TTL)" : \d+/g, '"$1" : N')
+      .replace(/remaining\(DURATION\)/g, "REMAINING")
+      .replace(/"size":"[^"]*"/g, '"size":SIZE')
+      .replace(/\d+(\.\d)? [kMG]B/g, "SIZE")
+      .replace(/\d+%/g, "PERCENT")
+      .replace(
+        /^\d{4}\/\d\d\/\d\d .*\[(core|transport|balancer|roundrobin|pick-first-leaf-lb|endpointsharding).*\n/gm,
+        "",
+      )
+  );
 }
 
 /** A table's rows keep their cells, whose widths follow from times and sizes. */
@@ -171,7 +200,7 @@ function sameEnough(step: Step, a: string, b: string): boolean {
   if (args.includes("protobuf")) return Math.abs(a.length - b.length) <= 2;
   if (args.includes("status") || args.includes("hashkv"))
     return a.replace(/\d+/g, "N") === b.replace(/\d+/g, "N");
-  if (args.includes("member") || args.includes("--keys"))
+  if (args.includes("member") || args.includes("--keys") || args.includes("--cluster"))
     return [...a].sort().join("") === [...b].sort().join("");
   return false;
 }
@@ -240,6 +269,18 @@ async function main(words: readonly string[]): Promise<void> {
     } finally {
       await stopEtcd(etcd);
     }
+  }
+  if (wanted("clustered")) {
+    const results: Result[][] = [];
+    for (const ctl of [real, ours]) {
+      const members = await startThree();
+      try {
+        results.push(await typeAll(ctl, clustered, { members: MEMBERS.join(",") }));
+      } finally {
+        for (const member of members) await stopEtcd(member);
+      }
+    }
+    judge(clustered, results[0]!, results[1]!);
   }
   removeRunDirs();
   console.log(`${passed} passed, ${failed} failed`);
