@@ -114,6 +114,8 @@ export type Config = {
   readonly compactionBatchLimit: number;
   readonly compactionSleepIntervalMillis: Millis;
   readonly corruptCheckIntervalMillis: Millis;
+  /** --corrupt-check-time was given, be it 0. */
+  readonly corruptCheckGiven: boolean;
   readonly compactHashCheckIntervalMillis: Millis;
   readonly watchProgressNotifyIntervalMillis: Millis;
   readonly warningApplyDurationMillis: Millis;

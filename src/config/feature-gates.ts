@@ -39,6 +39,11 @@ export class FeatureGates {
     return this.#set.get(name) ?? GATES[name].default;
   }
 
+  /** Somebody has said so, or the opposite. */
+  isSet(name: FeatureGateName): boolean {
+    return this.#set.has(name);
+  }
+
   stage(name: FeatureGateName): Stage {
     return GATES[name].stage;
   }

@@ -8,6 +8,8 @@ import type { MemberOptions } from "../member/options.ts";
 /** etcd's defaults for what is 0 in the configuration. */
 const COMPACTION_BATCH_DEFAULT = 1000;
 const WATCH_PROGRESS_MILLIS_DEFAULT = 600_000;
+/** A comparison reads every value once on every member: often enough to find what a bug or a device has done, too seldom to be felt. */
+const CORRUPT_CHECK_MILLIS_IMPLIED = 4 * 3600_000;
 
 export function memberOptions(config: Config, initialCluster?: InitialCluster): MemberOptions {
   return {
@@ -34,6 +36,10 @@ export function memberOptions(config: Config, initialCluster?: InitialCluster): 
     compactHashCheckMillis: config.featureGates.enabled("CompactHashCheck")
       ? config.compactHashCheckIntervalMillis
       : 0,
+    impliedCheckMillis: {
+      corrupt: config.corruptCheckGiven ? 0 : CORRUPT_CHECK_MILLIS_IMPLIED,
+      compactHash: config.featureGates.isSet("CompactHashCheck") ? 0 : config.compactHashCheckIntervalMillis,
+    },
     autoCompaction: autoCompaction(config),
     compactionBatchLimit:
       config.compactionBatchLimit > 0 ? config.compactionBatchLimit : COMPACTION_BATCH_DEFAULT,

@@ -19,7 +19,7 @@ import { GrpcServer } from "../grpc/server.ts";
 import { createClientHandler, createMetricsHandler, type HttpOptions } from "../http/handler.ts";
 import { createHttpServer } from "../http/server.ts";
 import { LogOpenError } from "../log/errors.ts";
-import { CannotGoOnError } from "../member/advice.ts";
+import { advice, CannotGoOnError } from "../member/advice.ts";
 import { readTicket } from "../member/heal-ticket.ts";
 import { finishHealing } from "../member/healing.ts";
 import type { InitialCluster } from "../member/initial-cluster.ts";
@@ -56,6 +56,8 @@ import { plainBridge } from "./plain-bridge.ts";
  * acknowledge pings meanwhile: holding those back was no gain with a thousand writers, rather a loss.
  */
 const FEW_PROPOSALS = 4;
+/** What helps a member whose data is wrong. */
+const HEAL_STEP = "cairn heal --data-dir DIR --endpoints CLIENT-URLS-OF-THE-OTHERS, where this member's directory is; then start it";
 /** Go's exit code of a panic. */
 const PANIC_EXIT_CODE = 2;
 /** Calls have so long to end by themselves when the server stops. */
@@ -163,7 +165,7 @@ async function openBetween(
     const cluster = await initialCluster(config, logger, network.client, here);
     const member = await open(config, cluster, { ...here, connect: network.connect });
     const known = cluster === undefined;
-    if (known && config.featureGates.enabled("InitialCorruptCheck")) await checkCorruption(member, logger);
+    if (known) await checkCorruption(member, config, logger);
     return member;
   } catch (error) {
     await network.close();
@@ -208,12 +210,18 @@ async function healIfAsked(member: Member, { disk }: World): Promise<void> {
 }
 
 /** A member that differs from the others must not serve. One that is new has nothing to compare. */
-async function checkCorruption(member: Member, logger: NodeLogger): Promise<void> {
-  const problem = await member.corruptionCheck.initial().catch(textOf);
+async function checkCorruption(member: Member, config: Config, logger: NodeLogger): Promise<void> {
+  const { featureGates } = config;
+  const isAsked = featureGates.enabled("InitialCorruptCheck");
+  if (!isAsked && featureGates.isSet("InitialCorruptCheck")) return;
+  const check = isAsked ? member.corruptionCheck.initial() : member.corruptionCheck.impliedInitial();
+  // What nobody asked for, and could not be made, keeps nobody from serving.
+  const problem = await check.catch((error: unknown) => (isAsked ? textOf(error) : undefined));
   if (problem === undefined) return;
   logger.error("checkInitialHashKV failed", { error: problem });
   await member.close();
-  throw new StartError("failed to start etcd", { error: problem });
+  const why = "this member's data differs from the others'";
+  throw new StartError("failed to start etcd", { error: problem, ...advice(why, [HEAL_STEP]) });
 }
 
 async function open(config: Config, cluster: InitialCluster | undefined, here: World): Promise<Member> {

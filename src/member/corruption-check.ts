@@ -12,6 +12,7 @@ import {
   type MemberHash,
 } from "../cluster/hash-comparison.ts";
 import { hexId } from "../cluster/ids.ts";
+import { quorumOf } from "../cluster/quorum.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
 import type { KeyValueHash } from "../mvcc/key-value-hash.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
@@ -24,7 +25,10 @@ import type { PeerHash } from "./transport.ts";
 
 export interface CheckedMember {
   readonly localId: MemberId;
-  readonly options: Pick<MemberOptions, "electionMillis" | "corruptCheckMillis" | "compactHashCheckMillis">;
+  readonly options: Pick<
+    MemberOptions,
+    "electionMillis" | "corruptCheckMillis" | "compactHashCheckMillis" | "impliedCheckMillis"
+  >;
   readonly membership: { members(): readonly ClusterMember[] };
   readonly raft: { readonly isLeader: boolean };
   readonly store: { readonly compactionHashes: readonly KeyValueHash[] };
@@ -43,6 +47,8 @@ export interface CheckedMember {
 type Asked = MemberHash & { readonly peerUrls: readonly string[]; readonly error: EtcdError | undefined };
 
 const NOBODY = 0n as MemberId;
+/** For the question of what kind a member is. */
+const KIND_TIMEOUT_MILLIS = 2000;
 
 export class CorruptionCheck {
   readonly #member: CheckedMember;
@@ -56,7 +62,7 @@ export class CorruptionCheck {
 
   start(): void {
     const { options, logger, localId } = this.#member;
-    const { corruptCheckMillis, compactHashCheckMillis } = options;
+    const { corruptCheckMillis, compactHashCheckMillis, impliedCheckMillis } = options;
     if (corruptCheckMillis > 0) {
       logger.info("enabled corruption checking", {
         "local-member-id": hexId(localId),
@@ -65,14 +71,29 @@ export class CorruptionCheck {
       this.#every(corruptCheckMillis as Millis, () => this.periodic());
     }
     if (compactHashCheckMillis > 0) this.#every(compactHashCheckMillis as Millis, () => this.compactions());
+    const { corrupt = 0, compactHash = 0 } = impliedCheckMillis ?? {};
+    if (corruptCheckMillis === 0 && corrupt > 0) this.#everyAmongCairn(corrupt, () => this.periodic());
+    if (compactHashCheckMillis === 0 && compactHash > 0)
+      this.#everyAmongCairn(compactHash, () => this.compactions());
   }
 
   stop(): void {
     for (const timer of this.#timers) timer.cancel();
   }
 
-  /** Before serving: the reason why this member must not serve, if there is one. */
-  async initial(): Promise<string | undefined> {
+  /**
+   * The same where nobody has asked for it: while all other members are Cairn's, and refusing only who differs from a quorum, because one
+   * bad member must not keep the good ones from starting.
+   */
+  async impliedInitial(): Promise<string | undefined> {
+    const { membership, localId } = this.#member;
+    const members = membership.members();
+    if (members.every(({ id }) => id === localId) || !(await this.#allAreCairn())) return undefined;
+    return this.initial(quorumOf(members.length));
+  }
+
+  /** Before serving: the reason why this member must not serve, if there is one: so many others have other data. */
+  async initial(differentMax = 1): Promise<string | undefined> {
     const { localId, logger, options } = this.#member;
     const local = { "local-member-id": hexId(localId) };
     const timeout = goDuration(requestTimeoutMillis(options));
@@ -80,7 +101,7 @@ export class CorruptionCheck {
     const own = await this.#member.hashByRevision(0);
     let different = 0;
     for (const asked of await this.#ask(own.hashRevision)) if (this.#isDifferent(own, asked)) different++;
-    if (different > 0) return `${hexId(localId)} found data inconsistency with peers`;
+    if (different >= differentMax) return `${hexId(localId)} found data inconsistency with peers`;
     logger.info("initial corruption checking passed; no corruption", local);
     return undefined;
   }
@@ -127,6 +148,27 @@ export class CorruptionCheck {
       if (followers.length > 0 && this.#compare(hash, followers)) break;
     }
     logger.info("finished compaction hash check", { "number-of-hashes-checked": compared });
+  }
+
+  #everyAmongCairn(interval: number, check: () => Promise<void>): void {
+    this.#every(interval as Millis, async () => {
+      const { membership, localId } = this.#member;
+      const isAlone = membership.members().every(({ id }) => id === localId);
+      if (!isAlone && (await this.#allAreCairn())) await check();
+    });
+  }
+
+  /** A member that does not answer, or that does not say what it is, is none of ours. */
+  async #allAreCairn(): Promise<boolean> {
+    const { membership, localId, network } = this.#member;
+    const others = membership.members().filter(({ id }) => id !== localId);
+    const asked = others.map(({ peerUrls }) =>
+      network.peers.versions(peerUrls, KIND_TIMEOUT_MILLIS).then(
+        ({ cairn }) => cairn !== undefined,
+        () => false,
+      ),
+    );
+    return (await Promise.all(asked)).every((isCairn) => isCairn);
   }
 
   #every(interval: Millis, check: () => Promise<void>): void {

@@ -35,6 +35,8 @@ export type MemberOptions = {
   readonly corruptCheckMillis: number;
   /** How often the leader compares the members' hashes of compactions; 0 = never. */
   readonly compactHashCheckMillis: number;
+  /** What nobody has asked for or forbidden, done while all members are Cairn's: the same two, in the same unit. Absent: nothing. */
+  readonly impliedCheckMillis?: { readonly corrupt: number; readonly compactHash: number } | undefined;
   readonly autoCompaction: AutoCompaction | undefined;
   readonly compactionBatchLimit: number;
   readonly watchProgressMillis: number;

@@ -313,6 +313,26 @@ test("a member that lost the others sends its clients away once, within three se
   assert.deepEqual([...told], [[lonely, 1]]);
 });
 
+test("members of Cairn compare their data unasked; beside another kind they wait to be asked", async () => {
+  const implied = { corrupt: 2000, compactHash: 0 };
+  const cluster = await started(3, { impliedCheckMillis: implied });
+  const isChecked = (): boolean => cluster.lines.some((line) => line.endsWith("finished peer corruption check"));
+  const leader = await cluster.leader();
+  const { peers } = leader.member.network;
+  const { versions } = peers;
+  // One of etcd's says nothing of Cairn.
+  Object.assign(peers, {
+    versions: async (...asked: Parameters<typeof versions>) => {
+      const { server, cluster: decided } = await versions(...asked);
+      return { server, cluster: decided };
+    },
+  });
+  await pass(cluster, 9000);
+  assert.ok(!isChecked());
+  Object.assign(peers, { versions });
+  await cluster.until("the check", isChecked);
+});
+
 test("a member whose data differs is named by a CORRUPT alarm on all members, and nothing is written any more", async () => {
   const cluster = await started(3, { corruptCheckMillis: 2000 });
   const leader = await cluster.leader();
