@@ -69,3 +69,15 @@ export function compareCompactions(
   const others = all.filter(({ ids }) => ids.length < quorum);
   return { kind: "different", majority: others.length < all.length, groups: others };
 }
+
+/** A quorum of members agrees on another hash than the leader has: then it is the leader who is wrong. etcd always believes the leader. */
+export function isLeaderOutvoted(own: SpaceHash, followers: readonly MemberHash[]): boolean {
+  const votes = new Map<number, number>();
+  for (const { answer } of followers) {
+    if (answer === undefined || answer.compactRevision !== own.compactRevision || answer.hash === own.hash)
+      continue;
+    votes.set(answer.hash, (votes.get(answer.hash) ?? 0) + 1);
+  }
+  const quorum = quorumOf(followers.length + 1);
+  return [...votes.values()].some((count) => count >= quorum);
+}

@@ -188,7 +188,8 @@ export function buildConfig(input: BuildInput): Config {
     compactionBatchLimit: values.number("compaction-batch-limit") || 1000,
     compactionSleepIntervalMillis: orDefault(duration(values, "compaction-sleep-interval"), 10),
     corruptCheckIntervalMillis: duration(values, "corrupt-check-time"),
-    corruptCheckGiven: values.set.has("corrupt-check-time") || values.set.has("experimental-corrupt-check-time"),
+    corruptCheckGiven:
+      values.set.has("corrupt-check-time") || values.set.has("experimental-corrupt-check-time"),
     compactHashCheckIntervalMillis: duration(values, "compact-hash-check-time"),
     watchProgressNotifyIntervalMillis:
       progress === 0 ? millis(PROGRESS_MILLIS_DEFAULT) : atLeast(PROGRESS_MILLIS_MIN, progress),

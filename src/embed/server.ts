@@ -57,7 +57,8 @@ import { plainBridge } from "./plain-bridge.ts";
  */
 const FEW_PROPOSALS = 4;
 /** What helps a member whose data is wrong. */
-const HEAL_STEP = "cairn heal --data-dir DIR --endpoints CLIENT-URLS-OF-THE-OTHERS, where this member's directory is; then start it";
+const HEAL_STEP =
+  "cairn heal --data-dir DIR --endpoints CLIENT-URLS-OF-THE-OTHERS, where this member's directory is; then start it";
 /** Go's exit code of a panic. */
 const PANIC_EXIT_CODE = 2;
 /** Calls have so long to end by themselves when the server stops. */

@@ -100,6 +100,15 @@ test("the periodic check accuses whoever has another hash, or is ahead of the le
   assert.deepEqual(await alarmed([space(7), space(6)], space(7)), [1], "the leader itself has changed");
 });
 
+test("a leader whose hash a quorum of the others contradicts accuses itself, not them", async () => {
+  const { check, alarms } = setup([space(7)], () => space(8));
+  await check.periodic();
+  assert.deepEqual(alarms, [1]);
+  const two = setup([space(7)], () => space(8), 2);
+  await two.check.periodic();
+  assert.deepEqual(two.alarms, [2], "of two nobody knows, and etcd believes the leader");
+});
+
 test("of hashes of compactions the minority is wrong, and without a majority nobody in particular", async () => {
   const alarmed = async (hashes: readonly number[]): Promise<number[]> => {
     const { check, alarms } = setup([space(hashes[0]!)], (n) => space(hashes[n - 1]!), hashes.length);

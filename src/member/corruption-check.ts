@@ -9,11 +9,12 @@ import {
   type Difference,
   followerDifferences,
   type HashGroup,
+  isLeaderOutvoted,
   type MemberHash,
 } from "../cluster/hash-comparison.ts";
 import { hexId } from "../cluster/ids.ts";
-import { quorumOf } from "../cluster/quorum.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
+import { quorumOf } from "../cluster/quorum.ts";
 import type { KeyValueHash } from "../mvcc/key-value-hash.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Fields, Logger } from "../ports/logger.ts";
@@ -117,6 +118,14 @@ export class CorruptionCheck {
       const differing: MemberId[] = [];
       if (isOtherHash(before, after)) {
         logger.warn("found hash mismatch", mismatchFields(before, after));
+        differing.push(localId);
+      }
+      const isOutvoted = isLeaderOutvoted(before, followers);
+      if (isOutvoted) {
+        logger.error(
+          "this member's hash differs from that of a quorum of the others",
+          mismatchFields(before, after),
+        );
         differing.push(localId);
       }
       for (const difference of followerDifferences(before, after, followers)) {

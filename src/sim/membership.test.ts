@@ -316,7 +316,8 @@ test("a member that lost the others sends its clients away once, within three se
 test("members of Cairn compare their data unasked; beside another kind they wait to be asked", async () => {
   const implied = { corrupt: 2000, compactHash: 0 };
   const cluster = await started(3, { impliedCheckMillis: implied });
-  const isChecked = (): boolean => cluster.lines.some((line) => line.endsWith("finished peer corruption check"));
+  const isChecked = (): boolean =>
+    cluster.lines.some((line) => line.endsWith("finished peer corruption check"));
   const leader = await cluster.leader();
   const { peers } = leader.member.network;
   const { versions } = peers;
