@@ -18,6 +18,9 @@ type Report = {
 };
 
 const SEEDS = 200;
+/** Histories make much that lives shortly: room for it halves the collector's work. */
+const YOUNG = { maxYoungGenerationSizeMb: 96 };
+const PROGRESS_MILLIS = 10_000;
 
 /** Half of the histories are one member's, the most of the others three members'. */
 const MEMBERS_BY_TURNS = [1, 3, 1, 5, 1, 3, 1, 3] as const;
@@ -61,7 +64,7 @@ function main(): void {
     : (numberOption("seeds") ?? (minutes === undefined ? SEEDS : Number.POSITIVE_INFINITY));
   const members = numberOption("members");
   const deadline = minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + minutes * 60_000;
-  const tally = new Tally();
+  const tally = new Tally(count);
   let next = 0;
   let busy = 0;
   const feed = (worker: Worker): void => {
@@ -74,7 +77,7 @@ function main(): void {
     if (--busy === 0) tally.close();
   };
   for (let n = Math.min(count, Math.max(1, availableParallelism())); n > 0; n--) {
-    const worker = new Worker(new URL(import.meta.url), { workerData: "sim" });
+    const worker = new Worker(new URL(import.meta.url), { workerData: "sim", resourceLimits: YOUNG });
     busy++;
     worker.on("message", (report: Report) => {
       tally.add(report, one);
@@ -92,14 +95,21 @@ class Tally {
   readonly #started = Date.now();
   readonly #faults = new Map<string, number>();
   readonly #sums = { calls: 0, revisions: 0, events: 0 };
+  readonly #count: number;
   #passed = 0;
   #failed = 0;
+  #told = Date.now();
+
+  constructor(count: number) {
+    this.#count = count;
+  }
 
   add(report: Report, verbose: boolean): void {
     for (const [name, times] of report.faults) this.#faults.set(name, (this.#faults.get(name) ?? 0) + times);
     this.#sums.calls += report.calls;
     this.#sums.revisions += report.revisions;
     this.#sums.events += report.events;
+    this.#progress();
     if (verbose) console.log(`seed ${report.seed}: ${report.fingerprint}`);
     if (report.violations.length === 0) {
       this.#passed++;
@@ -110,6 +120,17 @@ class Tally {
     console.log(`FAILED: npm run sim -- ${cluster}--seed ${report.seed}`);
     for (const violation of report.violations.slice(0, verbose ? 20 : 3))
       console.log(`  ${violation.slice(0, 2000)}`);
+  }
+
+  /** One line now and then. */
+  #progress(): void {
+    const now = Date.now();
+    if (now - this.#told < PROGRESS_MILLIS) return;
+    this.#told = now;
+    const done = this.#passed + this.#failed;
+    const rate = (done / ((now - this.#started) / 1000)).toFixed(1);
+    const all = Number.isFinite(this.#count) ? ` of ${this.#count}` : "";
+    console.log(`${done}${all} histories, ${rate} a second, ${this.#failed} failed`);
   }
 
   close(): void {

@@ -45,3 +45,26 @@ async function promote(sim: SimContext, client: SimClient, { id }: Machine): Pro
   }
   sim.history.violation(`a learner cannot be promoted at the end: ${answer}`);
 }
+
+/** Raft's configuration and the member list, which clients see, are two tables that must tell the same, on every member. */
+export function checkConfigurations(sim: SimContext): void {
+  const told = new Map<string, string>();
+  for (const machine of sim.members) {
+    if (!machine.up) continue;
+    const { member } = machine;
+    const { confState } = member.raft;
+    const members = member.membership.members();
+    const ids = (learners: boolean): string =>
+      members
+        .filter(({ isLearner }) => isLearner === learners)
+        .map(({ id }) => id)
+        .join(" ");
+    const sorted = (list: readonly bigint[]): string => [...list].sort((a, b) => (a < b ? -1 : 1)).join(" ");
+    const listed = `voters ${ids(false)}, learners ${ids(true)}`;
+    const used = `voters ${sorted(confState.voters)}, learners ${sorted(confState.learners)}`;
+    if (listed !== used) sim.history.violation(`the member list says ${listed}, and raft counts ${used}`);
+    told.set(listed, member.options.name);
+  }
+  if (told.size > 1)
+    sim.history.violation(`members differ about who is one: ${[...told.keys()].join(" | ")}`);
+}

@@ -11,10 +11,19 @@ import { checkLeases } from "./check/lease.ts";
 import { checkWatches } from "./check/watch.ts";
 import { putRequest, SimClient } from "./client.ts";
 import { SimClock } from "./clock.ts";
-import { type FaultKind, type SimContext, sleep, type Workload } from "./context.ts";
+import { type FaultKind, leading, type SimContext, sleep, type Workload } from "./context.ts";
 import { bitFlip } from "./fault/bit-flip.ts";
 import { diskFull, failedFlush, slowFlush } from "./fault/disk.ts";
-import { killMany, leaveBehind, onSomeMember, partition, pause, restartAll, storm } from "./fault/network.ts";
+import {
+  killMany,
+  leaveBehind,
+  onSomeMember,
+  partition,
+  pause,
+  restartAll,
+  splitVote,
+  storm,
+} from "./fault/network.ts";
 import { crash, crashInRecovery, kill, wallJump } from "./fault/power.ts";
 import { restart } from "./fault/restart.ts";
 import { History } from "./history.ts";
@@ -22,7 +31,7 @@ import { Machine } from "./machine.ts";
 import { SimNetwork } from "./network.ts";
 import { SeededRandom } from "./random.ts";
 import { clusterOptions, memberOptions } from "./settings.ts";
-import { settle } from "./settle.ts";
+import { checkConfigurations, settle } from "./settle.ts";
 import { byRevision, WatchClient } from "./watch-client.ts";
 import { compactor } from "./workload/compactor.ts";
 import { leaderMoves } from "./workload/leader-moves.ts";
@@ -56,6 +65,7 @@ export const CLUSTER_FAULTS: readonly FaultKind[] = [
   pause,
   partition,
   leaveBehind,
+  splitVote,
   storm,
 ];
 
@@ -89,7 +99,9 @@ const SECONDS = [3, 6, 12] as const;
 const CLUSTER_SECONDS = [3, 4, 6, 10] as const;
 /** How many times as fast or slow one clock may go: more than any real one. */
 const CLOCK_DRIFT_MAX = 0.02;
-/** Longer than any lease of the workloads lives after a restart, and than any watcher reads slowly. */
+/** Longer than any watcher reads slowly. */
+const SLOW_READER_MILLIS = 3000;
+/** Longer than any lease of the workloads lives after a restart. */
 const QUIET_MILLIS = 12_000;
 /** Many times what any history needs: something goes round and round without time passing. */
 const STEPS_MAX = 150_000;
@@ -212,7 +224,8 @@ class Simulation {
     sim.running = false;
     await Promise.race([Promise.all([...workloads, ...nemeses]), this.#patience()]);
     this.#mend();
-    await sleep(sim, QUIET_MILLIS);
+    await sleep(sim, SLOW_READER_MILLIS);
+    await this.#until(QUIET_MILLIS, () => sim.members.every(hasNoLease));
     if (this.#history.violations.length === 0) await this.#look();
     this.#finished = true;
   }
@@ -259,6 +272,18 @@ class Simulation {
       machine.flushMillis = 0;
       machine.operationMillis = 0;
     }
+  }
+
+  /** All members have applied the same. */
+  get #areEven(): boolean {
+    const { observed, members } = this.#sim;
+    return members.every((machine) => machine.up && machine.member.store.currentRevision >= observed);
+  }
+
+  /** Lets time pass until it is so, and not more than that; what is not so then is for the checks. */
+  async #until(millis: number, done: () => boolean): Promise<void> {
+    const end = this.#clock.now() + millis;
+    while (this.#clock.now() < end && !done()) await sleep(this.#sim, 50);
   }
 
   get #isCluster(): boolean {
@@ -348,14 +373,15 @@ class Simulation {
     const written = await client.put(putRequest("end", "written"));
     if (written.kind === "error" && !this.#hasQuota)
       this.#history.violation(`at the end a put is refused: ${written.error.message}`);
-    await sleep(sim, this.#isCluster ? 2000 : 100);
+    await this.#until(2000, () => this.#areEven);
     const revision = sim.observed;
     await this.#hashEverywhere(client, revision);
+    if (this.#isCluster) checkConfigurations(sim);
     for (const machine of sim.members) {
       await machine.stop();
       while (!machine.up) await sleep(sim, 10);
     }
-    if (this.#isCluster) await sleep(sim, 5000);
+    if (this.#isCluster) await this.#until(5000, () => leading(sim) !== undefined && this.#areEven);
     await this.#hashEverywhere(client, revision);
     const rows: string[][] = [];
     for (const machine of sim.members) {
@@ -437,4 +463,8 @@ class Simulation {
       fingerprint,
     };
   }
+}
+
+function hasNoLease(machine: Machine): boolean {
+  return machine.up && machine.member.lessor.size === 0;
 }

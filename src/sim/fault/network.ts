@@ -117,6 +117,56 @@ export const restartAll: FaultKind = {
   },
 };
 
+/**
+ * Two halves that hear one member and not each other. They are made to elect at once; when one has won by that member's vote, the member
+ * dies and comes back on the other side: it must not have forgotten whom it voted for.
+ */
+export const splitVote: FaultKind = {
+  name: "split-vote",
+  inject: async (sim, random) => {
+    const { network, members } = sim;
+    if (network === undefined) return;
+    const [voter, ...rest] = rotated(members, random.below(members.length)) as [Machine, ...Machine[]];
+    const half = Math.floor(rest.length / 2);
+    const sides = [rest.slice(0, half), rest.slice(half)].map((side) => side.map(({ id }) => id));
+    network.partition(sides);
+    sim.held.add(voter);
+    if (voter.on) voter.kill();
+    await sleep(sim, random.between(1000, 3000));
+    const before = Math.max(...sim.machines.map(({ leadsTerm }) => leadsTerm));
+    sim.held.delete(voter);
+    const winner = await elected(sim, rest, before);
+    if (winner !== undefined) {
+      const ids = sides.find((side) => side.includes(winner.id))!;
+      network.partition([ids, [voter.id]]);
+      if (random.once(2)) voter.powerLoss();
+      else voter.kill();
+      happened(sim, "split-vote");
+      await sleep(sim, random.between(1000, 4000));
+    }
+    network.heal();
+  },
+};
+
+/** Who leads in a later term than `before`, if anybody comes to. */
+async function elected(
+  sim: SimContext,
+  among: readonly Machine[],
+  before: number,
+): Promise<Machine | undefined> {
+  const end = sim.clock.now() + 4000;
+  while (sim.clock.now() < end) {
+    const winner = among.find(({ leadsTerm }) => leadsTerm > before);
+    if (winner !== undefined) return winner;
+    await sleep(sim, 2);
+  }
+  return undefined;
+}
+
+function rotated<T>(list: readonly T[], by: number): readonly T[] {
+  return [...list.slice(by), ...list.slice(0, by)];
+}
+
 export const storm: FaultKind = {
   name: "storm",
   inject: async (sim, random) => {
