@@ -81,9 +81,9 @@ export class SimClient {
     this.#sim = sim;
   }
 
-  async put(request: PutRequest): Promise<Outcome<PutResponse>> {
+  async put(request: PutRequest, at?: Machine): Promise<Outcome<PutResponse>> {
     const record = this.#begin({ type: "put", request, outcome: LOST });
-    return this.#record(record, "KV/Put", encodePutRequest(request), decodePutResponse);
+    return this.#record(record, "KV/Put", encodePutRequest(request), decodePutResponse, at);
   }
 
   async delete(request: DeleteRangeRequest): Promise<void> {
@@ -101,9 +101,9 @@ export class SimClient {
     return this.#record(record, "KV/Txn", encodeTxnRequest(request), decodeTxnResponse);
   }
 
-  async range(request: RangeRequest): Promise<Outcome<RangeResponse>> {
+  async range(request: RangeRequest, at?: Machine): Promise<Outcome<RangeResponse>> {
     const record = this.#begin({ type: "range", request, outcome: LOST });
-    return this.#record(record, "KV/Range", encodeRangeRequest(request), decodeRangeResponse);
+    return this.#record(record, "KV/Range", encodeRangeRequest(request), decodeRangeResponse, at);
   }
 
   async compact(revision: number, physical: boolean): Promise<void> {
@@ -170,9 +170,10 @@ export class SimClient {
     method: string,
     message: Uint8Array,
     decode: (bytes: Uint8Array) => T,
+    at?: Machine,
   ): Promise<Outcome<T>> {
     const { history, clock } = this.#sim;
-    const machine = await this.#reach();
+    const machine = at?.up ? at : await this.#reach();
     record.servedBy = machine.process;
     record.began = history.tick();
     record.beganAt = clock.now();

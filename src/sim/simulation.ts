@@ -34,6 +34,7 @@ import { clusterOptions, memberOptions } from "./settings.ts";
 import { checkConfigurations, settle } from "./settle.ts";
 import { byRevision, WatchClient } from "./watch-client.ts";
 import { compactor } from "./workload/compactor.ts";
+import { leaderHunt } from "./workload/leader-hunt.ts";
 import { leaderMoves } from "./workload/leader-moves.ts";
 import { leaseChurn } from "./workload/lease-churn.ts";
 import { membershipChurn } from "./workload/membership-churn.ts";
@@ -55,7 +56,12 @@ export const FAULTS: readonly FaultKind[] = [
 ];
 
 /** What a cluster is busy with besides. */
-export const CLUSTER_WORKLOADS: readonly Workload[] = [...WORKLOADS, membershipChurn, leaderMoves];
+export const CLUSTER_WORKLOADS: readonly Workload[] = [
+  ...WORKLOADS,
+  membershipChurn,
+  leaderMoves,
+  leaderHunt,
+];
 
 /** For a cluster, whose clients talk to any member: the same workloads hold all members to one history. */
 export const CLUSTER_FAULTS: readonly FaultKind[] = [
