@@ -17,6 +17,7 @@ export function memberOptions(config: Config, initialCluster?: InitialCluster): 
     dataDirectory: config.dataDir,
     walDirectory: config.walDir,
     initialCluster,
+    mayBeginAlone: false,
     forceNewCluster: config.forceNewCluster,
     clusterToken: config.initialClusterToken,
     peerUrls: config.advertisePeerUrls.map((url) => url.text),

@@ -24,7 +24,7 @@ import { readTicket } from "../member/heal-ticket.ts";
 import { finishHealing } from "../member/healing.ts";
 import type { InitialCluster } from "../member/initial-cluster.ts";
 import type { Member } from "../member/member.ts";
-import { logDirectory, openMember, type World } from "../member/open.ts";
+import { logDirectory, NoDataError, openMember, type World } from "../member/open.ts";
 import { publish } from "../member/publish.ts";
 import type { PeerClient } from "../member/transport.ts";
 import { VersionError } from "../member/version-monitor.ts";
@@ -164,8 +164,13 @@ async function openBetween(
 ): Promise<Member> {
   try {
     const cluster = await initialCluster(config, logger, network.client, here);
-    const member = await open(config, cluster, { ...here, connect: network.connect });
+    const world = { ...here, connect: network.connect };
     const known = cluster === undefined;
+    const member = await open(config, cluster, world).catch(async (error: unknown) => {
+      // A first start that was cut off has left a directory and nothing else: which cluster it is of, it must ask again.
+      if (!(error instanceof NoDataError)) throw error;
+      return open(config, await firstCluster(config, logger, network.client, here), world);
+    });
     if (known) await checkCorruption(member, config, logger);
     return member;
   } catch (error) {
@@ -192,7 +197,15 @@ async function initialCluster(
     if (known && ticket.step === "ready") return undefined;
     throw new StartError("failed to start etcd", { error: healed });
   }
-  if (known) return undefined;
+  return known ? undefined : firstCluster(config, logger, peers, { digest });
+}
+
+async function firstCluster(
+  config: Config,
+  logger: NodeLogger,
+  peers: PeerClient,
+  { digest }: Pick<World, "digest">,
+): Promise<InitialCluster> {
   const cluster = await firstStart(config, {
     peers,
     digest,

@@ -66,6 +66,11 @@ export function logDirectory(dataDirectory: string, walDirectory: string): strin
   return walDirectory === "" ? `${dataDirectory}/member/cairn` : `${walDirectory}/cairn`;
 }
 
+/** There is a directory, and nothing in it that was ever safe: an earlier first start was cut off. */
+export class NoDataError extends Error {
+  override readonly name = "NoDataError";
+}
+
 /** Opens, recovers and starts a member. When it resolves, a member that is alone leads, and may be served. */
 export async function openMember(options: MemberOptions, world: World): Promise<Member> {
   const { clock, digest, logger } = world;
@@ -86,6 +91,10 @@ export async function openMember(options: MemberOptions, world: World): Promise<
   });
   const identity = log.identity ?? { memberId: initial.localId, clusterId: initial.clusterId };
   const fresh = log.hardState === undefined && log.checkpointMeta === undefined;
+  if (fresh && options.initialCluster === undefined && options.mayBeginAlone === false) {
+    await log.close();
+    throw new NoDataError(`${directory} holds no data yet`);
+  }
   const state = await recoverState(
     log,
     new Membership(identity.clusterId, identity.memberId, options.learnersMax),

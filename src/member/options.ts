@@ -10,6 +10,8 @@ export type MemberOptions = {
   readonly walDirectory: string;
   /** What a member without data begins with; absent: a new cluster of itself alone. With data it has no meaning. */
   readonly initialCluster?: InitialCluster | undefined;
+  /** False: without data and without `initialCluster` opening fails (NoDataError), rather than beginning alone. */
+  readonly mayBeginAlone?: boolean | undefined;
   /** Go on with the data that is there as a cluster of this member alone. Without data it has no meaning. */
   readonly forceNewCluster?: boolean | undefined;
   readonly clusterToken: string;
