@@ -193,7 +193,7 @@ class Simulation {
       ended = true;
     });
     let steps = 0;
-    const stepsMax = STEPS_MAX * this.#sim.machines.length ** 2;
+    const stepsMax = STEPS_MAX * this.#sim.machines.length;
     while (!ended) {
       if (++steps > stepsMax) {
         this.#history.violation(`no end after ${stepsMax} events, at ${this.#clock.now()} ms`);
