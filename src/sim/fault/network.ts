@@ -24,13 +24,20 @@ export const killMany: FaultKind = {
     const { members } = sim;
     const first = random.below(members.length);
     const count = random.between(2, members.length);
+    // Under slow flushes much is on its way to the disk when the power goes.
+    const isSlow = random.once(2);
+    if (isSlow) {
+      for (const machine of members) machine.flushMillis = random.pick([5, 20, 80]);
+      await sleep(sim, random.between(100, 900));
+    }
     for (let n = 0; n < count; n++) {
       const machine = members[(first + n) % members.length]!;
       if (!machine.on) continue;
-      if (random.once(2)) machine.powerLoss();
+      if (isSlow || random.once(2)) machine.powerLoss();
       else machine.kill();
     }
-    happened(sim, "kill-many");
+    if (isSlow) for (const machine of members) machine.flushMillis = 0;
+    happened(sim, isSlow ? "kill-many (flushing)" : "kill-many");
   },
 };
 
