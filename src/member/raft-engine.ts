@@ -27,6 +27,7 @@ import type { Engine, EngineEvents, SnapshotDoor } from "./engine.ts";
 import { LogThread } from "./log-thread.ts";
 import { ProposalBatch } from "./proposal-batch.ts";
 import { ReadRounds } from "./read-rounds.ts";
+import { nextTickDue } from "./tick-pace.ts";
 import type { Transport } from "./transport.ts";
 
 /** Bytes of entries in one MsgApp, and in one batch of committed entries. */
@@ -168,6 +169,7 @@ export class RaftEngine implements Engine {
       this.#node.campaign();
       this.#work();
     }
+    this.#tickDue = this.#options.clock.now();
     this.#tickLater();
   }
 
@@ -317,8 +319,9 @@ export class RaftEngine implements Engine {
 
   #tickLater(): void {
     const { clock, heartbeatMillis } = this.#options;
-    this.#tickDue = clock.now() + heartbeatMillis;
-    this.#ticker = clock.after(heartbeatMillis as Millis, () => {
+    const now = clock.now();
+    this.#tickDue = nextTickDue(this.#tickDue, now, heartbeatMillis);
+    this.#ticker = clock.after((this.#tickDue - now) as Millis, () => {
       if (this.#stopped) return;
       this.#tick();
       this.#tickLater();
