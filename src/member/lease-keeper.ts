@@ -142,8 +142,9 @@ export class LeaseKeeper {
     this.#member.whenCaughtUp({
       ready: () => {
         const lease = lessor.lookup(id);
-        if (lease === undefined) waiter.found(NO_LEASE);
-        else if (!lessor.isPrimary) waiter.failed(errors.leaderChanged);
+        // A leader just elected may not have applied what was granted before it.
+        if (!lessor.isPrimary) waiter.failed(errors.leaderChanged);
+        else if (lease === undefined) waiter.found(NO_LEASE);
         else
           waiter.found({
             ttl: lessor.remainingSeconds(lease, clock.now()),
