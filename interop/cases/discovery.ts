@@ -4,6 +4,7 @@ import { type Case, equal, match, type Settings, withServer } from "../lib/case.
 import { times, withCluster } from "../lib/cluster-case.ts";
 import { mustRun, runCommand } from "../lib/command.ts";
 import { makeRunDir, removeRunDir } from "../lib/paths.ts";
+import { freePort } from "../lib/ports.ts";
 import { realEtcd, Server, type ServerCommand } from "../lib/server.ts";
 import { peer } from "../peers.ts";
 
@@ -50,12 +51,17 @@ async function refusesOneMore(
 ): Promise<void> {
   const dir = makeRunDir("discovery");
   try {
-    const late = Server.plan(command, { dataDir: `${dir}/late`, name: "late" }, 24_597, 24_596);
+    const late = Server.plan(
+      command,
+      { dataDir: `${dir}/late`, name: "late" },
+      await freePort(),
+      await freePort(),
+    );
     late.cluster = discovery;
     const { code, stderr, stdout } = await runCommand([...command.argv, ...late.flags()], {
       timeoutMs: 20_000,
     });
-    match(stderr + stdout, /discovery: cluster is full/, "the log of one too many");
+    match(`exit ${code}\n${stderr}${stdout}`, /discovery: cluster is full/, "what one too many says");
     equal(code, 1, "its exit code");
   } finally {
     removeRunDir(dir);
