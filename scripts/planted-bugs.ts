@@ -24,7 +24,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "a follower acknowledges entries before they are flushed",
-    file: "member/log-thread.js",
+    file: "member/consensus/log-thread.js",
     from: "if (this.#mustSync)\n            join(this.#staged, message.responses);",
     to: "if (false)\n            join(this.#staged, message.responses);",
   },
@@ -54,7 +54,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "a follower does not wait until it has applied the read index",
-    file: "member/raft-engine.js",
+    file: "member/consensus/raft-engine.js",
     from: "this.#reads.answered(state, this.#appliedIndex);",
     to: "this.#reads.answered(state, Number.MAX_SAFE_INTEGER);",
   },
@@ -66,7 +66,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "a snapshot is installed without its leases",
-    file: "member/replace-state.js",
+    file: "member/snapshot/replace-state.js",
     from: "lessor.replaceBy(staged.lessor);",
     to: "",
   },
@@ -78,7 +78,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "a snapshot is installed without its member list",
-    file: "member/replace-state.js",
+    file: "member/snapshot/replace-state.js",
     from: "    restoreMembership(membership, staged.membership);",
     to: "",
   },
@@ -96,19 +96,19 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "a change of members is applied to the list twice, the second time as a new one",
-    file: "member/member-change.js",
+    file: "member/membership/member-change.js",
     from: "    membership.apply(meant);",
     to: '    membership.apply(meant);\n    if (meant.kind === "promote")\n        membership.apply({ kind: "remove", id: change.nodeId });',
   },
   {
     name: "a proposal that waited for a leader is sent twice",
-    file: "member/proposal-batch.js",
+    file: "member/consensus/proposal-batch.js",
     from: "if (!this.#propose(part))",
     to: "if (list.length > 1)\n                this.#propose(part);\n            if (!this.#propose(part))",
   },
   {
     name: "a leader that is cut off renews leases",
-    file: "member/lease-keeper.js",
+    file: "member/upkeep/lease-keeper.js",
     from: "else if (raft.isActive || this.#member.canReadNow)",
     to: "else if (raft.isLeader)",
   },

@@ -9,7 +9,7 @@ import { latin1ToBytes } from "../../src/base/bytes.ts";
 import { type Entry, EntryType, type LogSource } from "../../src/log/contract.ts";
 import { LOG_LIMITS } from "../../src/log/disk-budget.ts";
 import { openLog } from "../../src/log/log.ts";
-import { reclaimStore } from "../../src/member/reclaim-store.ts";
+import { reclaimStore } from "../../src/member/upkeep/reclaim-store.ts";
 import { Store } from "../../src/mvcc/store.ts";
 import { nodeClock } from "../../src/node/clock.ts";
 import { nodeDigest } from "../../src/node/digest.ts";

@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type MemberId, memberId } from "../../src/base/brand.ts";
 import type { ClusterMember } from "../../src/cluster/membership.ts";
-import { openBackup } from "../../src/member/backup.ts";
+import { openBackup } from "../../src/member/snapshot/backup.ts";
 import { CairnMember } from "../lib/cairn-member.ts";
 import { type Case, check, equal, match } from "../lib/case.ts";
 import { mustRun } from "../lib/command.ts";

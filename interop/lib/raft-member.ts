@@ -15,7 +15,7 @@ import type {
   PeerService,
   SnapshotBody,
   TransportReceiver,
-} from "../../src/member/transport.ts";
+} from "../../src/member/network/transport.ts";
 import { nodeClock } from "../../src/node/clock.ts";
 import { MetricsRegistry } from "../../src/node/metrics.ts";
 import { ETCD_METRICS } from "../../src/node/metrics-catalog.ts";

@@ -3,7 +3,7 @@
 
 import { hexId } from "../cluster/ids.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
-import { advice, rejoinSteps } from "../member/advice.ts";
+import { advice, rejoinSteps } from "../member/membership/advice.ts";
 import type { Fields } from "../ports/logger.ts";
 
 /** A start that was refused, in etcd's words, and what etcd does not say. */

@@ -1,8 +1,9 @@
 // The first start after `cairn heal`: the note says who this member is now, whatever the flags of the first cluster say, so the start's command line
 // stays as it is. Asked by src/embed only while the note is there.
-import type { HealTicket } from "../member/heal-ticket.ts";
-import type { InitialCluster } from "../member/initial-cluster.ts";
-import type { PeerClient } from "../member/transport.ts";
+
+import type { InitialCluster } from "../member/membership/initial-cluster.ts";
+import type { PeerClient } from "../member/network/transport.ts";
+import type { HealTicket } from "../member/upkeep/heal-ticket.ts";
 
 const MEMBERS_TIMEOUT_MILLIS = 10_000;
 

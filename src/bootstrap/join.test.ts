@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { type ClusterId, type MemberId, memberId } from "../base/brand.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
 import { parseInitialCluster } from "../config/urls.ts";
-import type { PeerClient, PeerVersions } from "../member/transport.ts";
+import type { PeerClient, PeerVersions } from "../member/network/transport.ts";
 import { silentLogger } from "../ports/logger.ts";
 import { joinCluster } from "./join.ts";
 

@@ -6,8 +6,8 @@ import { MIN_CLUSTER_VERSION, SERVER_CLUSTER_VERSION } from "../base/version.ts"
 import { hexId } from "../cluster/ids.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
 import { type EndpointUrl, parseUrls } from "../config/urls.ts";
-import type { InitialCluster } from "../member/initial-cluster.ts";
-import type { PeerClient, PeerMembers } from "../member/transport.ts";
+import type { InitialCluster } from "../member/membership/initial-cluster.ts";
+import type { PeerClient, PeerMembers } from "../member/network/transport.ts";
 import { byteOrder } from "../node/metrics-format.ts";
 import type { Logger } from "../ports/logger.ts";
 import { bootstrapped, hasPublished, type Refusal } from "./bootstrapped.ts";

@@ -1,5 +1,5 @@
 // What the leader concludes from the members' hashes of the key space: who differs, and whether the differing ones are known to be wrong.
-// Pure; src/member/corruption-check.ts asks the members, logs and raises the alarms. The rules are those of etcd's corrupt.go.
+// Pure; src/member/upkeep/corruption-check.ts asks the members, logs and raises the alarms. The rules are those of etcd's corrupt.go.
 import type { MemberId } from "../base/brand.ts";
 import { quorumOf } from "./quorum.ts";
 

@@ -1,5 +1,5 @@
 // Would the cluster still have a quorum of started members after a change? The strict reconfiguration check of the API asks; pure, and
-// from what the membership says alone: who is connected is another question (src/member/connectivity.ts).
+// from what the membership says alone: who is connected is another question (src/member/network/connectivity.ts).
 import type { MemberId } from "../base/brand.ts";
 import type { ClusterMember } from "./membership.ts";
 

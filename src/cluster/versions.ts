@@ -1,5 +1,5 @@
 // Versions of servers and of the cluster: what the leader decides from its members' versions, and which changes of the cluster's version
-// are allowed. Pure; src/member/version-monitor.ts asks the members and proposes. The rules are those of etcd's serverversion package.
+// are allowed. Pure; src/member/membership/version-monitor.ts asks the members and proposes. The rules are those of etcd's serverversion package.
 
 export type Version = { readonly major: number; readonly minor: number; readonly patch: number };
 

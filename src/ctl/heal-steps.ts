@@ -8,8 +8,8 @@ import { hexId } from "../cluster/ids.ts";
 import { isDiskErrorCode } from "../log/errors.ts";
 import { MANIFEST_NAME } from "../log/manifest.ts";
 import { LOCK_NAME } from "../log/paths.ts";
-import { type HealTicket, readTicket, ticketPath, writeTicket } from "../member/heal-ticket.ts";
 import { logDirectory } from "../member/open.ts";
+import { type HealTicket, readTicket, ticketPath, writeTicket } from "../member/upkeep/heal-ticket.ts";
 import type { Disk } from "../ports/disk.ts";
 
 export type HealMember = {

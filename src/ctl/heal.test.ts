@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterId, type MemberId, memberId } from "../base/brand.ts";
-import { readTicket } from "../member/heal-ticket.ts";
+import { readTicket } from "../member/upkeep/heal-ticket.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { type HealCluster, HealError, type HealMember, heal } from "./heal-steps.ts";

@@ -5,7 +5,7 @@ import { AlarmType } from "../cluster/alarms.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { HealthSource } from "../http/health-source.ts";
 import type { Member } from "../member/member.ts";
-import { storageVersionOf } from "../member/version-monitor.ts";
+import { storageVersionOf } from "../member/membership/version-monitor.ts";
 import type { Slot } from "../mvcc/contract.ts";
 import { newSlotList } from "../mvcc/slot-list.ts";
 

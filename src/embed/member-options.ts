@@ -1,9 +1,9 @@
 // Config → MemberOptions: the part of the configuration that one member's inside needs.
 import { SERVER_VERSION } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
-import type { AutoCompaction } from "../member/compactor.ts";
-import type { InitialCluster } from "../member/initial-cluster.ts";
+import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
+import type { AutoCompaction } from "../member/upkeep/compactor.ts";
 
 /** etcd's defaults for what is 0 in the configuration. */
 const COMPACTION_BATCH_DEFAULT = 1000;

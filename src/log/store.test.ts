@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { clusterId, type Index, index, memberId, NO_LEASE, type Revision, term } from "../base/brand.ts";
 import { latin1ToBytes } from "../base/bytes.ts";
-import { reclaimStore } from "../member/reclaim-store.ts";
+import { reclaimStore } from "../member/upkeep/reclaim-store.ts";
 import { Restorer } from "../mvcc/restorer.ts";
 import { Store } from "../mvcc/store.ts";
 import { nodeClock } from "../node/clock.ts";

@@ -6,12 +6,12 @@ import type { Millis } from "../base/brand.ts";
 import { errors } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
 import { type Entry, EntryType } from "../log/contract.ts";
-import type { AlarmRaiser } from "./alarm-raiser.ts";
 import { ApplyTimer } from "./apply-timer.ts";
-import type { Compaction } from "./compaction.ts";
 import type { Member } from "./member.ts";
-import { applyMemberChange } from "./member-change.ts";
+import { applyMemberChange } from "./membership/member-change.ts";
 import type { Pending, Proposals } from "./proposals.ts";
+import type { AlarmRaiser } from "./upkeep/alarm-raiser.ts";
+import type { Compaction } from "./upkeep/compaction.ts";
 
 export class ApplyLoop {
   readonly #member: Member;

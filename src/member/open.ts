@@ -27,19 +27,19 @@ import type { Random } from "../ports/random.ts";
 import { type ConfState, EMPTY_CONF_STATE } from "../raft/message.ts";
 import { WatchHub } from "../watch/hub.ts";
 import { confStateFromBytes } from "./conf-state.ts";
+import { RaftEngine } from "./consensus/raft-engine.ts";
+import { newReceiver } from "./consensus/receiver.ts";
 import { eventEncoder } from "./event-encoder.ts";
-import { forceNewCluster } from "./force-new-cluster.ts";
-import { importEtcdDirectory } from "./import-etcd.ts";
-import { type InitialCluster, newCluster } from "./initial-cluster.ts";
 import { Member, type MemberParts } from "./member.ts";
-import { type Connect, LONE_NETWORK } from "./network.ts";
+import { forceNewCluster } from "./membership/force-new-cluster.ts";
+import { type InitialCluster, newCluster } from "./membership/initial-cluster.ts";
+import { checkVersion } from "./membership/version-monitor.ts";
+import { type Connect, LONE_NETWORK } from "./network/network.ts";
+import { MemberPeerService } from "./network/peer-service.ts";
 import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
-import { MemberPeerService } from "./peer-service.ts";
-import { PeerSnapshots } from "./peer-snapshots.ts";
-import { RaftEngine } from "./raft-engine.ts";
-import { newReceiver } from "./receiver.ts";
+import { importEtcdDirectory } from "./snapshot/import-etcd.ts";
+import { PeerSnapshots } from "./snapshot/peer-snapshots.ts";
 import { restoreTables } from "./tables.ts";
-import { checkVersion } from "./version-monitor.ts";
 
 export type World = {
   readonly disk: Disk;

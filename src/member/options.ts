@@ -1,7 +1,7 @@
 // What a member is started with: plain values, already checked by the configuration. Units stand at the end of the names.
 
-import type { AutoCompaction } from "./compactor.ts";
-import type { InitialCluster } from "./initial-cluster.ts";
+import type { InitialCluster } from "./membership/initial-cluster.ts";
+import type { AutoCompaction } from "./upkeep/compactor.ts";
 
 export type MemberOptions = {
   readonly name: string;

@@ -14,7 +14,7 @@ import type {
   PeerHash,
   PeerMembers,
   PeerVersions,
-} from "../member/transport.ts";
+} from "../member/network/transport.ts";
 import type { Logger } from "../ports/logger.ts";
 import {
   createLeaseKeepAliveRequest,

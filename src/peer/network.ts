@@ -1,8 +1,8 @@
 // The network between members, whole: listeners on the peer URLs, the Transport that a member sends with, and the client that asks others.
 // src/embed opens one, asks with its client before there is a member, and then lets it serve one. Everything ends with close.
 import type { TLSSocket } from "node:tls";
-import type { Connect } from "../member/network.ts";
-import type { PeerClient, Transport } from "../member/transport.ts";
+import type { Connect } from "../member/network/network.ts";
+import type { PeerClient, Transport } from "../member/network/transport.ts";
 import { type ListenAddress, Listener } from "../node/listener.ts";
 import { TlsContext, type TlsOptions } from "../node/tls-context.ts";
 import type { Clock } from "../ports/clock.ts";

@@ -1,7 +1,7 @@
 // What the handlers of the peer port share: who we are, whom messages go to, and the limits of waiting. Made by network.
 import type { ServerResponse } from "node:http";
 import { hexId } from "../cluster/ids.ts";
-import type { PeerService, TransportReceiver } from "../member/transport.ts";
+import type { PeerService, TransportReceiver } from "../member/network/transport.ts";
 import { send } from "../node/http-reply.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Introduction } from "./compatibility.ts";

@@ -2,7 +2,7 @@
 // message takes. A `Remote` is who has called us without being a member here yet: it is answered through a pipeline alone.
 import type { MemberId, Millis } from "../base/brand.ts";
 import { hexId } from "../cluster/ids.ts";
-import type { SnapshotBody, TransportReceiver } from "../member/transport.ts";
+import type { SnapshotBody, TransportReceiver } from "../member/network/transport.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { type Message, MessageType } from "../raft/message.ts";

@@ -3,7 +3,7 @@
 import type { MemberId } from "../base/brand.ts";
 import { humanBytes } from "../base/human-bytes.ts";
 import { hexId } from "../cluster/ids.ts";
-import type { SnapshotBody } from "../member/transport.ts";
+import type { SnapshotBody } from "../member/network/transport.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Message } from "../raft/message.ts";
 import { type Introduction, introductionHeaders, MEMBER_REMOVED, postFailure } from "./compatibility.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
 import { memberId } from "../base/brand.ts";
-import type { SnapshotBody } from "../member/transport.ts";
+import type { SnapshotBody } from "../member/network/transport.ts";
 import { type Message, MessageType, newSnapshot } from "../raft/message.ts";
 import { confState } from "../raft/testing/lone-node.ts";
 import { connectedPair, message, TEST_TIMINGS, TestMember } from "./testing/test-member.ts";

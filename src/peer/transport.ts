@@ -2,7 +2,7 @@
 // the member once per Ready, and leave in one write per stream before `send` returns.
 import type { MemberId, Millis } from "../base/brand.ts";
 import { hexId } from "../cluster/ids.ts";
-import type { SnapshotBody, Transport } from "../member/transport.ts";
+import type { SnapshotBody, Transport } from "../member/network/transport.ts";
 import { type Message, NONE } from "../raft/message.ts";
 import { REMOTES_MAX } from "./limits.ts";
 import { messageTypeName, Peer, type PeerContext, Remote } from "./peer.ts";

@@ -4,7 +4,7 @@ import { computeMemberId } from "../cluster/ids.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
 import { parsePeerUrls } from "../cluster/peer-urls.ts";
 import type { Member } from "../member/member.ts";
-import type { MembersWaiter } from "../member/reconfiguration.ts";
+import type { MembersWaiter } from "../member/membership/reconfiguration.ts";
 import {
   decodeMemberAddRequest,
   decodeMemberListRequest,

@@ -1,10 +1,10 @@
 // The Lease service. Grants and revocations go through the log; keepalives do not: the leader renews in memory, and other members have
-// it renew (member/lease-keeper.ts).
+// it renew (member/upkeep/lease-keeper.ts).
 import type { Applied } from "../apply/applier.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
-import type { RenewWaiter, TimeToLiveWaiter } from "../member/lease-keeper.ts";
 import type { Member } from "../member/member.ts";
 import { RequestField } from "../member/request.ts";
+import type { RenewWaiter, TimeToLiveWaiter } from "../member/upkeep/lease-keeper.ts";
 import { DecodeError, messageDecodeError } from "../wire/decode-error.ts";
 import {
   decodeLeaseGrantRequest,

@@ -3,19 +3,19 @@
 import type { Applied } from "../apply/applier.ts";
 import { Code, errors, etcdError, isEtcdError } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
-import { BackendHash } from "../member/backup.ts";
 import { databaseBytes } from "../member/database-size.ts";
+import type { Member } from "../member/member.ts";
 import {
   cancelDowngrade,
   type DowngradeWaiter,
   enableDowngrade,
   validateDowngrade,
-} from "../member/downgrade.ts";
-import { runHash } from "../member/hash-run.ts";
-import type { Member } from "../member/member.ts";
+} from "../member/membership/downgrade.ts";
+import { storageVersionOf } from "../member/membership/version-monitor.ts";
 import { requestTimeoutMillis } from "../member/options.ts";
 import { RequestField } from "../member/request.ts";
-import { storageVersionOf } from "../member/version-monitor.ts";
+import { BackendHash } from "../member/snapshot/backup.ts";
+import { runHash } from "../member/upkeep/hash-run.ts";
 import type { HashJob } from "../mvcc/hash-job.ts";
 import type { KeyValueHash } from "../mvcc/key-value-hash.ts";
 import type { Histogram } from "../ports/metrics.ts";

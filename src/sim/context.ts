@@ -1,6 +1,6 @@
 // What workloads and faults are handed: the machine, the clock, the history, and how long to go on. One per simulation.
 import type { Millis } from "../base/brand.ts";
-import type { InitialCluster } from "../member/initial-cluster.ts";
+import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import type { SimClock } from "./clock.ts";
 import type { History } from "./history.ts";
 import type { Machine } from "./machine.ts";

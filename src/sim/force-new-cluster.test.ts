@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { memberId } from "../base/brand.ts";
-import type { InitialCluster } from "../member/initial-cluster.ts";
+import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import {
   decodeMemberAddResponse,
   decodeMemberRemoveResponse,

@@ -1,7 +1,7 @@
 // Goal: a member whose log is older than what it acknowledged ends with etcd's text and the commands that help, and writes nothing. Method: real members on simulated disks, one of which is put back to an old copy.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CannotGoOnError } from "../member/advice.ts";
+import { CannotGoOnError } from "../member/membership/advice.ts";
 import { DATA_DIRECTORY, type Machine } from "./machine.ts";
 import { others, started } from "./several.test.ts";
 

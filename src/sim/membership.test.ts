@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { memberId } from "../base/brand.ts";
 import { AlarmType } from "../cluster/alarms.ts";
-import type { InitialCluster } from "../member/initial-cluster.ts";
+import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import { KnownHash } from "../mvcc/hash-job.ts";
 import {
   DowngradeAction,

@@ -4,8 +4,8 @@
 import { assert } from "../base/assert.ts";
 import type { MemberId, Millis } from "../base/brand.ts";
 import { concatBytes } from "../base/bytes.ts";
-import type { Network } from "../member/network.ts";
-import type { PeerService, SnapshotBody, Transport, TransportReceiver } from "../member/transport.ts";
+import type { Network } from "../member/network/network.ts";
+import type { PeerService, SnapshotBody, Transport, TransportReceiver } from "../member/network/transport.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Message, MessageType } from "../raft/message.ts";
 import { messageFromWire, messageToWire } from "../raft/wire-message.ts";

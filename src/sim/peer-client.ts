@@ -2,7 +2,7 @@
 // own peer service, and travels back. Who cannot be reached, or does not answer in time, gives etcd's timeout.
 import { errors } from "../base/errors.ts";
 import { EtcdFault } from "../member/fault.ts";
-import type { PeerClient, PeerService, TransportReceiver } from "../member/transport.ts";
+import type { PeerClient, PeerService, TransportReceiver } from "../member/network/transport.ts";
 
 /** Someone who answers. */
 export type Answerer = { readonly receiver: TransportReceiver; readonly service: PeerService };

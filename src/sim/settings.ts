@@ -1,6 +1,6 @@
 // What the members of a simulated history are started with: a seed chooses among what an operator may configure, and small limits make a
 // short history meet them.
-import { newCluster } from "../member/initial-cluster.ts";
+import { newCluster } from "../member/membership/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
 import type { Digest } from "../ports/digest.ts";
 import { SIM_MEMBER_OPTIONS } from "./machine.ts";

@@ -2,7 +2,7 @@
 // is so, calls to any member, members that join later.
 import assert from "node:assert/strict";
 import type { EtcdError } from "../base/errors.ts";
-import type { InitialCluster } from "../member/initial-cluster.ts";
+import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
 import { nodeDigest } from "../node/digest.ts";
 import { silentLogger } from "../ports/logger.ts";

@@ -7,7 +7,12 @@ import { type ClusterId, type LeaseId, type MemberId, memberId } from "../../bas
 import { errors } from "../../base/errors.ts";
 import type { ClusterMember } from "../../cluster/membership.ts";
 import { EtcdFault } from "../../member/fault.ts";
-import type { LeaseTimeToLive, PeerHash, PeerService, TransportReceiver } from "../../member/transport.ts";
+import type {
+  LeaseTimeToLive,
+  PeerHash,
+  PeerService,
+  TransportReceiver,
+} from "../../member/network/transport.ts";
 import { nodeClock } from "../../node/clock.ts";
 import { MetricsRegistry } from "../../node/metrics.ts";
 import { ETCD_METRICS } from "../../node/metrics-catalog.ts";
