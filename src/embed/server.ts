@@ -98,11 +98,9 @@ export async function startServer(
   const here = world(config, logger, metrics);
   const tls = await clientTlsContext(config, logger).catch(cannotStart);
   const removal = new Removal();
-  const told: { removed: () => void } = { removed: () => removal.happened() };
-  const peers = await openPeers(config, logger, metrics, () => told.removed()).catch(cannotStart);
+  const peers = await openPeers(config, logger, metrics, () => removal.hear()).catch(cannotStart);
   const member = await openBetween(peers, config, logger, here);
-  told.removed = () => member.removed();
-  member.onRemoved = () => removal.happened();
+  removal.of(member);
   registerMember(metrics, member);
   const health = new HealthService();
   const http = httpOptions(config, member, metrics, processMetrics, logger, args);
@@ -135,10 +133,12 @@ export async function startServer(
   };
 }
 
-/** Whether the member was removed from its cluster; it, or another member, says so, perhaps more than once. */
+/** Whether the member was removed from its cluster. Other members may say so before this one has been opened, and more than once. */
 class Removal {
   readonly promise: Promise<void>;
   #resolve: () => void = () => {};
+  #member: Member | undefined;
+  #heard = false;
 
   constructor() {
     this.promise = new Promise((resolve) => {
@@ -146,8 +146,15 @@ class Removal {
     });
   }
 
-  happened(): void {
-    this.#resolve();
+  of(member: Member): void {
+    this.#member = member;
+    member.onRemoved = this.#resolve;
+    if (this.#heard) member.removed();
+  }
+
+  hear(): void {
+    this.#heard = true;
+    this.#member?.removed();
   }
 }
 
