@@ -175,14 +175,14 @@ export const workloads: readonly Workload[] = [
   {
     name: "cluster-put-1",
     members: 3,
-    run: (session) => etcdBenchmark(session, [...putArgs, ...one], 4_000),
+    run: (session) => etcdBenchmark(session, [...putArgs, ...one], 12_000),
   },
   {
     name: "cluster-put-1000",
     members: 3,
-    run: (session) => etcdBenchmark(session, [...putArgs, ...many], 40_000),
+    run: (session) => etcdBenchmark(session, [...putArgs, ...many], 160_000),
   },
-  rangeWorkload("cluster-range-1000-linearizable", many, "l", 60_000, { members: 3 }),
+  rangeWorkload("cluster-range-1000-linearizable", many, "l", 240_000, { members: 3 }),
   { name: "cluster-catch-up", members: 3, main: "catchUp", run: catchUp },
   { name: "cluster-failover", members: 3, main: "failover", run: failover },
 ];
