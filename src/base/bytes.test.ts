@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { allocate, compareBytes, concatBytes, copyBytes, equalBytes } from "./bytes.ts";
+import { allocate, compareBytes, concatBytes, copyBytes, equalBytes, writeUint64 } from "./bytes.ts";
 import { keyFromBytes, keyToBytes } from "./key.ts";
 
 test("a key is the same bytes after the way through latin1", () => {
@@ -32,4 +32,13 @@ test("a copy stays as it is when the original changes, whatever made the origina
   const copy = copyBytes(original);
   original.fill(2);
   assert.deepEqual([...copy], [1, 1, 1, 1]);
+});
+
+test("64-bit numbers are written as DataView reads them, up to the largest safe integer", () => {
+  for (const value of [0, 1, 255, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 7, Number.MAX_SAFE_INTEGER]) {
+    const out = new Uint8Array(10);
+    assert.equal(writeUint64(value, out, 1), 9);
+    assert.equal(new DataView(out.buffer).getBigUint64(1), BigInt(value));
+    assert.equal(out[0]! + out[9]!, 0, "nothing beside them is touched");
+  }
 });

@@ -82,3 +82,20 @@ export function hexFromBytes(bytes: Uint8Array): string {
   for (let i = 0; i < bytes.length; i++) text += bytes[i]!.toString(16).padStart(2, "0");
   return text;
 }
+
+const TWO_32 = 0x1_0000_0000;
+
+/** Big endian, 64 bits, of a safe integer; returns the end. */
+export function writeUint64(value: number, out: Uint8Array, at: number): number {
+  const high = value < TWO_32 ? 0 : Math.floor(value / TWO_32);
+  const low = value >>> 0;
+  out[at] = high >>> 24;
+  out[at + 1] = high >>> 16;
+  out[at + 2] = high >>> 8;
+  out[at + 3] = high;
+  out[at + 4] = low >>> 24;
+  out[at + 5] = low >>> 16;
+  out[at + 6] = low >>> 8;
+  out[at + 7] = low;
+  return at + 8;
+}

@@ -1,6 +1,7 @@
 // The members that DNS SRV records name (--discovery-srv): `_etcd-server-ssl._tcp` for https, `_etcd-server._tcp` for http. The record
 // that means this member's own advertised URL gets its name, the others get numbers, exactly as etcd gives them.
 
+import { errorText } from "../base/error-text.ts";
 import type { EndpointUrl } from "../config/urls.ts";
 import { byteOrder } from "../node/metrics-format.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -69,7 +70,7 @@ async function ask(
     for (const url of question.advertisePeerUrls)
       own.set(`${await names.lookup(url.hostname)} ${url.port}`, url);
   } catch (error) {
-    return { pairs: [], error: textOf(error) };
+    return { pairs: [], error: errorText(error) };
   }
   let problem = "";
   const pairs: string[] = [];
@@ -81,7 +82,7 @@ async function ask(
       try {
         address = await names.lookup(host);
       } catch (error) {
-        problem = textOf(error);
+        problem = errorText(error);
         continue;
       }
       const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${record.port}`;
@@ -92,7 +93,7 @@ async function ask(
         problem = `bootstrap at ${url} from DNS for ${service} has scheme mismatch with expected peer ${mine.text}`;
     }
   } catch (error) {
-    problem = textOf(error);
+    problem = errorText(error);
   }
   if (pairs.length > 0 || problem === "") return { pairs, error: "" };
   return { pairs: [], error: `error querying DNS SRV records for _${service} ${problem}` };
@@ -103,8 +104,4 @@ function sorted(records: readonly SrvRecord[]): SrvRecord[] {
   return [...records].sort(
     (a, b) => a.priority - b.priority || b.weight - a.weight || byteOrder(a.name, b.name) || a.port - b.port,
   );
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

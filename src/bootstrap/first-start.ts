@@ -1,7 +1,9 @@
 // With which cluster a member without data begins: new or joined, named by flag, by DNS or by discovery. src/embed asks once, before the
 // data directory is made; what it refuses has changed nothing.
+
 import { lookup, resolveSrv } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
+import { errorText } from "../base/error-text.ts";
 import { Client } from "../client/client.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
@@ -119,7 +121,7 @@ async function discovered(
     if (double !== undefined) return double.replace(/^initial/, "discovery");
     return clusterOf(config, whole.value, token, digest);
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return errorText(error);
   } finally {
     client.close();
   }

@@ -1,6 +1,7 @@
 // The first start after `cairn heal`: the note says who this member is now, whatever the flags of the first cluster say, so the start's command line
 // stays as it is. Asked by src/embed only while the note is there.
 
+import { errorText } from "../base/error-text.ts";
 import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import type { PeerClient } from "../member/network/transport.ts";
 import type { HealTicket } from "../member/upkeep/heal-ticket.ts";
@@ -20,7 +21,7 @@ export async function joinHealed(ticket: HealTicket, peers: PeerClient): Promise
       return `the cluster does not know member ${newId.toString(16)}, which cairn heal has added; run cairn heal again`;
     return { kind: "join", clusterId, localId: newId, members: running.members };
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = errorText(error);
     return `none of the other members answers at ${ticket.others.join(",")}: ${text}`;
   }
 }

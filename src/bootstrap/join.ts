@@ -2,6 +2,7 @@
 // cluster's from them. Refused, in etcd's words, when the lists do not match or the versions do not fit.
 
 import type { MemberId } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import { MIN_CLUSTER_VERSION, SERVER_CLUSTER_VERSION } from "../base/version.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
@@ -108,7 +109,7 @@ async function isCompatible(others: readonly ClusterMember[], world: JoinWorld):
     try {
       cluster = (await peers.versions(member.peerUrls, requestTimeoutMillis)).cluster;
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = errorText(error);
       logger.warn("failed to get version", { ...fields, error: text });
       continue;
     }

@@ -1,6 +1,7 @@
 // Whether two lists of peer URLs mean the same addresses, as etcd's netutil judges: equal as text, or after looking up the names. Names
 // are looked up again each second for half a minute, because a member's DNS record often comes up later than the member.
 
+import { errorText } from "../base/error-text.ts";
 import { quote } from "../config/go-values.ts";
 import { type EndpointUrl, isUnix } from "../config/urls.ts";
 import { byteOrder } from "../node/metrics-format.ts";
@@ -50,7 +51,7 @@ async function resolve(url: EndpointUrl, names: Names): Promise<Resolved> {
       const host = address.includes(":") ? `[${address}]` : address;
       return { url: `${url.scheme}://${host}:${url.port}` };
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = errorText(error);
       const fields = { url: url.text, host: url.host, "retry-interval": "1s", error: text };
       if (attempt === ATTEMPTS_MAX) {
         names.logger.warn("failed to resolve URL Host; returning", fields);

@@ -2,6 +2,7 @@
 // order and the errors are etcd's, so that Cairn and etcd members can be brought together by one token.
 
 import { utf8FromBytes } from "../base/bytes.ts";
+import { errorText } from "../base/error-text.ts";
 import type { Client } from "../client/client.ts";
 import { parseInitialCluster } from "../config/urls.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -141,7 +142,7 @@ class Discovery {
       } catch (error) {
         if (error instanceof FinalError) throw error;
         const seconds = 2 ** Math.min(retries, BACKOFF_EXPONENT_MAX);
-        const text = error instanceof Error ? error.message : String(error);
+        const text = errorText(error);
         logger.warn("retry connecting to discovery service", {
           reason: step,
           backoff: `${seconds}s`,

@@ -1,6 +1,8 @@
 // Calls with clientv3's rules on top of Channel and Call: waiting for a connection, retries, tokens, deadlines, limits. The
 // services (kv, watch, lease …) are thin layers over this.
+
 import { createSecureContext } from "node:tls";
+import { errorText } from "../base/error-text.ts";
 import { Code, errors } from "../base/errors.ts";
 import { DecodeError, messageDecodeError } from "../wire/decode-error.ts";
 import {
@@ -270,7 +272,7 @@ function checkTls(tls: TlsOptions | undefined): void {
   try {
     createSecureContext({ ca: tls.ca, cert: tls.cert, key: tls.key });
   } catch (error) {
-    throw clientError(`tls: ${error instanceof Error ? error.message : String(error)}`);
+    throw clientError(`tls: ${errorText(error)}`);
   }
 }
 

@@ -12,6 +12,11 @@ export type ClusterMember = {
   readonly clientUrls: readonly string[];
 };
 
+/** The order in which members are listed. */
+export function byId(a: ClusterMember, b: ClusterMember): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
 export type MemberChange =
   | { readonly kind: "add"; readonly member: ClusterMember }
   | { readonly kind: "promote"; readonly id: MemberId }
@@ -53,7 +58,7 @@ export class Membership {
   /** Ascending by id. */
   members(): ClusterMember[] {
     const known = this.#members.size === 0 ? this.#expected : this.#members.values();
-    return [...known].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+    return [...known].sort(byId);
   }
 
   member(id: MemberId): ClusterMember | undefined {

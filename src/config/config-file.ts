@@ -1,7 +1,9 @@
 // --config-file: YAML or JSON with etcd's keys. etcd reads it as JSON into Go structs, not strictly: unknown keys pass, durations are
 // integer nanoseconds, a value of the wrong kind is refused in Go's words. Called by src/config/parse.
+
 import { createRequire } from "node:module";
 import type * as Yaml from "yaml";
+import { errorText } from "../base/error-text.ts";
 import { byteOrder } from "../node/metrics-format.ts";
 import { experimentalFlag } from "./experimental-flags.ts";
 import { FLAG_BY_NAME, type FlagKind } from "./flag-table.ts";
@@ -147,7 +149,7 @@ export function readConfigFile(
   try {
     content = document.toJS({ mapAsMap: false, maxAliasCount: ALIASES_MAX });
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
+    const words = errorText(error);
     return problem(`error converting YAML to JSON: yaml: ${words}`);
   }
   if (content === null || content === undefined) return new FileReader(values, experimental).finish();

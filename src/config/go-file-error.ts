@@ -1,4 +1,5 @@
 // Node's file errors in Go's words, for the messages of etcd that quote them.
+import { errorText } from "../base/error-text.ts";
 
 export function goFileError(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
@@ -14,6 +15,6 @@ export function goFileError(error: unknown): string {
     case "EROFS":
       return "read-only file system";
     default:
-      return error instanceof Error ? error.message : String(error);
+      return errorText(error);
   }
 }

@@ -1,5 +1,7 @@
 // A member as the HTTP endpoints see it.
+
 import { EMPTY } from "../base/bytes.ts";
+import { errorText } from "../base/error-text.ts";
 import { Code, type EtcdError, etcdError } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
 import { hexId } from "../cluster/ids.ts";
@@ -26,7 +28,7 @@ function readOne({ store, rangeTimer, applyContext }: Member): EtcdError | undef
     store.range(EMPTY, ALL_KEYS, store.currentRevision, 1, rows);
     if (rows.length > 0) store.keyOf(rows.slots[0] as Slot);
   } catch (error) {
-    problem = etcdError(Code.Unknown, error instanceof Error ? error.message : String(error));
+    problem = etcdError(Code.Unknown, errorText(error));
   }
   rangeTimer.end(started, false, problem === undefined);
   return problem;

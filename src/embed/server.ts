@@ -1,8 +1,10 @@
 // A whole server: opens the member, then the listeners, and says when it is ready. What `cairn` runs and what tests embed.
 // It wires; nothing is decided here.
+
 import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import type { MemberId } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import { goDuration } from "../base/go-duration.ts";
 import { firstStart } from "../bootstrap/first-start.ts";
 import { joinHealed } from "../bootstrap/heal-join.ts";
@@ -159,7 +161,7 @@ class Removal {
 }
 
 function cannotStart(error: unknown): never {
-  throw new StartError("failed to start etcd", { error: textOf(error) });
+  throw new StartError("failed to start etcd", { error: errorText(error) });
 }
 
 /** The member, with its ways to the others. The network is closed again when there can be no member. */
@@ -237,7 +239,7 @@ async function checkCorruption(member: Member, config: Config, logger: NodeLogge
   if (!isAsked && featureGates.isSet("InitialCorruptCheck")) return;
   const check = isAsked ? member.corruptionCheck.initial() : member.corruptionCheck.impliedInitial();
   // What nobody asked for, and could not be made, keeps nobody from serving.
-  const problem = await check.catch((error: unknown) => (isAsked ? textOf(error) : undefined));
+  const problem = await check.catch((error: unknown) => (isAsked ? errorText(error) : undefined));
   if (problem === undefined) return;
   logger.error("checkInitialHashKV failed", { error: problem });
   await member.close();
@@ -411,10 +413,6 @@ function httpOptions(
     gateway: undefined,
     args,
   };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** The lines that tools wait for. */

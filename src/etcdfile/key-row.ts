@@ -1,7 +1,7 @@
 // Rows of the key bucket: the revision as key, an mvccpb.KeyValue as value. Here revisions are read and written and KeyValues read;
 // KeyValues are written by src/mvcc/key-value, straight from the store.
 
-import { EMPTY } from "../base/bytes.ts";
+import { EMPTY, writeUint64 } from "../base/bytes.ts";
 import { malformed } from "../base/format-error.ts";
 import { Reader } from "../wire/reader.ts";
 
@@ -10,19 +10,6 @@ export const TOMBSTONE_REVISION_BYTES = 18;
 const SEPARATOR = 0x5f;
 const TOMBSTONE = 0x74;
 const TWO_32 = 0x1_0000_0000;
-
-function writeBig64(out: Uint8Array, at: number, value: number): void {
-  const high = value < TWO_32 ? 0 : Math.floor(value / TWO_32);
-  const low = value >>> 0;
-  out[at] = high >>> 24;
-  out[at + 1] = high >>> 16;
-  out[at + 2] = high >>> 8;
-  out[at + 3] = high;
-  out[at + 4] = low >>> 24;
-  out[at + 5] = low >>> 16;
-  out[at + 6] = low >>> 8;
-  out[at + 7] = low;
-}
 
 function readBig64(bytes: Uint8Array, at: number): number {
   const high = (bytes[at]! * 256 + bytes[at + 1]!) * 65536 + bytes[at + 2]! * 256 + bytes[at + 3]!;
@@ -38,9 +25,9 @@ export function writeRevision(
   out: Uint8Array,
   at: number,
 ): number {
-  writeBig64(out, at, main);
+  writeUint64(main, out, at);
   out[at + 8] = SEPARATOR;
-  writeBig64(out, at + 9, sub);
+  writeUint64(sub, out, at + 9);
   if (!tombstone) return at + REVISION_BYTES;
   out[at + REVISION_BYTES] = TOMBSTONE;
   return at + TOMBSTONE_REVISION_BYTES;

@@ -1,13 +1,14 @@
 // Checkpoints: the index image, then the manifest that names it, then the removal of what neither names. One at a time, beside running
 // traffic. The member says what the state is (CheckpointInput) and when (see `due`); reclaim and snapshot installs end with one.
+
 import { assert } from "../base/assert.ts";
 import type { Index, Term } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { CheckpointInput, Identity } from "./contract.ts";
 import type { EntryTable } from "./entry-table.ts";
-import { errorText } from "./errors.ts";
 import type { FileSet } from "./file-set.ts";
 import { ENTRY_DATA_OFFSET } from "./format.ts";
 import { writeImage } from "./image.ts";

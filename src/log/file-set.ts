@@ -1,10 +1,11 @@
 // The files that values are read from, and when one of them may go. A file dropped by the last manifest stays open and on disk until
 // everyone who pinned the files before that has let go. Log, checkpoint and reclaim share it.
+
 import { assert } from "../base/assert.ts";
+import { errorText } from "../base/error-text.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { BlockCache } from "./block-cache.ts";
-import { errorText } from "./errors.ts";
 import type { LogFile } from "./log-file.ts";
 
 export class FileSet {

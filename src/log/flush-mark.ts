@@ -2,13 +2,14 @@
 // The appender tells it of every flush, recovery reads it. It lags on purpose: a flush whose answers may still be on their way is not
 // one that anybody relies on, and is judged by its shape. Exact when the log is idle or closed. It survives a killed process; a power
 // cut may leave an older one, which is true as well. It must never name a place that was not safe before.
+
 import { type Millis, millis } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
-import { errorText } from "./errors.ts";
 import { FORMAT_VERSION, getU32, getU64, putU32, putU64 } from "./format.ts";
 import { FLUSH_MARK_NAME } from "./paths.ts";
 

@@ -1,8 +1,9 @@
 // The queue of the log's background jobs (checkpoint, reclaim, snapshot install): one at a time, in the order asked for. Log owns it. A
 // full device is no reason to stop: such a job leaves nothing behind and is tried again after a pause. It never drops a job.
+import { errorText } from "../base/error-text.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import { errorText, isDiskErrorCode } from "./errors.ts";
+import { isDiskErrorCode } from "./errors.ts";
 
 /** After a background job found no room. */
 const FULL_PAUSE_MILLIS = 10_000;

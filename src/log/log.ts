@@ -1,8 +1,10 @@
 // The log of one member: opens the directory, and owns the files, the cache, the appender and the background jobs. The member opens
 // it, replays it, starts it, and then appends through `writer`, reads values through `values`, and gives `raft` to the core.
 // "The log is the database": nothing acknowledged stands anywhere else.
+
 import { assert, must } from "../base/assert.ts";
 import type { Index, Term } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import type { FileNumber, ValueReader } from "../mvcc/contract.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
@@ -24,7 +26,7 @@ import type {
 import { describeLog } from "./describe.ts";
 import { type DiskBudget, diskBudget, type LogLimits } from "./disk-budget.ts";
 import type { EntryTable } from "./entry-table.ts";
-import { errorText, isDiskErrorCode } from "./errors.ts";
+import { isDiskErrorCode } from "./errors.ts";
 import { FileSet } from "./file-set.ts";
 import { FlushMark } from "./flush-mark.ts";
 import { FlushPace } from "./flush-pace.ts";

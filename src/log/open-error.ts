@@ -1,6 +1,7 @@
 // Why a directory could not be opened, in words an operator can act on. openLog is the only caller.
+import { errorText } from "../base/error-text.ts";
 import type { Disk } from "../ports/disk.ts";
-import { errorText, isDiskErrorCode, LogOpenError } from "./errors.ts";
+import { isDiskErrorCode, LogOpenError } from "./errors.ts";
 import { LOCK_NAME } from "./paths.ts";
 
 export async function lockDirectory(disk: Disk, directory: string): Promise<{ unlock(): Promise<void> }> {

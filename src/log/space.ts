@@ -1,10 +1,12 @@
 // What happens when the device is full: a reserve file is given back so that what is in flight can finish, the member is told (it
 // raises NOSPACE and takes no more writes), and free space is watched until the reserve can be made again. Owned by Log.
+
 import { type Millis, millis } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
-import { errorText, isDiskErrorCode } from "./errors.ts";
+import { isDiskErrorCode } from "./errors.ts";
 import { RESERVE_NAME } from "./paths.ts";
 
 const WATCH_MILLIS: Millis = millis(2_000);

@@ -1,5 +1,6 @@
 // Goal: a member opens, serves its own proposals, and after a restart is where it was. Method: the real disk in a temporary directory,
 // the services called with calls that record what they are given.
+
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,6 +14,7 @@ import { silentLogger } from "../ports/logger.ts";
 import type { MethodTable } from "../service/call.ts";
 import { HealthService } from "../service/health.ts";
 import { methodTable } from "../service/methods.ts";
+import { SIM_MEMBER_OPTIONS } from "../sim/machine.ts";
 import { RecordedCall } from "../sim/recorded-call.ts";
 import {
   createPutRequest,
@@ -27,31 +29,9 @@ import { openMember } from "./open.ts";
 import type { MemberOptions } from "./options.ts";
 
 const options = (dataDirectory: string): MemberOptions => ({
-  name: "default",
+  ...SIM_MEMBER_OPTIONS,
   dataDirectory,
-  walDirectory: "",
-  clusterToken: "etcd-cluster",
-  peerUrls: ["http://localhost:2380"],
-  clientUrls: ["http://localhost:2379"],
-  heartbeatMillis: 100,
-  electionMillis: 1000,
-  preVote: true,
   quotaBytes: 2 ** 31,
-  requestBytesMax: 1_572_864,
-  txnOpsMax: 128,
-  learnersMax: 1,
-  strictReconfigCheck: true,
-  leaseCheckpoint: false,
-  fastLeaseKeepAlive: true,
-  downgradeCheckMillis: 5000,
-  corruptCheckMillis: 0,
-  compactHashCheckMillis: 0,
-  autoCompaction: undefined,
-  compactionBatchLimit: 1000,
-  watchProgressMillis: 600_000,
-  catchUpEntries: 5000,
-  warningApplyMillis: 100,
-  serverVersion: "3.7.1",
 });
 
 async function withMember(

@@ -1,5 +1,6 @@
 // The hashes by which members compare their key spaces, equal to real etcd's: CRC-32C over the name of etcd's bucket and then
 // over every revision as etcd's backend stores it (server/storage/mvcc/hash.go of 3.7.1). Used by compaction and by HashJob.
+import { writeUint64 } from "../base/bytes.ts";
 import { crc32c, crc32cRange } from "../base/crc32c.ts";
 import type { Slot, SlotView, ValueReader } from "./contract.ts";
 import { KEY_VALUE_OVERHEAD_MAX, KeyValueForm, writeKeyValueHead, writeKeyValueTail } from "./key-value.ts";
@@ -18,7 +19,6 @@ const BUCKET_NAME = Uint8Array.of(0x6b, 0x65, 0x79); // "key"
 const BUCKET_KEY_BYTES = 17;
 const TOMBSTONE_MARK = 0x74; // "t"
 const SEPARATOR = 0x5f; // "_"
-const TWO_32 = 2 ** 32;
 
 /** What hashing a value of `length` bytes costs beyond a short one, in rows: a bite of rows must not be a bite of gigabytes. */
 export function hashCost(length: number): number {
@@ -67,9 +67,9 @@ export class KeyValueHasher {
     const need = BUCKET_KEY_BYTES + 1 + view.keyLengthOf(slot) + KEY_VALUE_OVERHEAD_MAX;
     if (need > this.#scratch.length) this.#scratch = new Uint8Array(need * 2);
     const bytes = this.#scratch;
-    writeUint64(bytes, 0, main);
+    writeUint64(main, bytes, 0);
     bytes[8] = SEPARATOR;
-    writeUint64(bytes, 9, view.subOf(slot));
+    writeUint64(view.subOf(slot), bytes, 9);
     let at = BUCKET_KEY_BYTES;
     if (tombstone) bytes[at++] = TOMBSTONE_MARK;
     at = writeKeyValueHead(view, slot, KeyValueForm.Stored, bytes, at);
@@ -83,19 +83,6 @@ export class KeyValueHasher {
     at = writeKeyValueTail(view, slot, bytes, at);
     return at > 0 ? crc32cRange(bytes, 0, at, sum) : sum;
   }
-}
-
-function writeUint64(into: Uint8Array, at: number, n: number): void {
-  const high = Math.floor(n / TWO_32);
-  const low = n >>> 0;
-  into[at] = high >>> 24;
-  into[at + 1] = high >>> 16;
-  into[at + 2] = high >>> 8;
-  into[at + 3] = high;
-  into[at + 4] = low >>> 24;
-  into[at + 5] = low >>> 16;
-  into[at + 6] = low >>> 8;
-  into[at + 7] = low;
 }
 
 /** The hashes of the newest compactions, ascending by revision. */

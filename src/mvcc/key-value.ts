@@ -18,12 +18,13 @@ export const KeyValueForm = {
 } as const;
 export type KeyValueForm = (typeof KeyValueForm)[keyof typeof KeyValueForm];
 
-const KEY_TAG = 0x0a;
-const CREATE_REVISION_TAG = 0x10;
-const MOD_REVISION_TAG = 0x18;
-const VERSION_TAG = 0x20;
-const VALUE_TAG = 0x2a;
-const LEASE_TAG = 0x30;
+/** Of the fields of mvccpb.KeyValue. */
+export const KEY_TAG = 0x0a;
+export const CREATE_REVISION_TAG = 0x10;
+export const MOD_REVISION_TAG = 0x18;
+export const VERSION_TAG = 0x20;
+export const VALUE_TAG = 0x2a;
+export const LEASE_TAG = 0x30;
 /** Most bytes of a KeyValue besides key and value. */
 export const KEY_VALUE_OVERHEAD_MAX = 64;
 

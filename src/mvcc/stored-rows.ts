@@ -1,6 +1,7 @@
 // A walk over all rows up to a revision, in revision order, each as etcd's backend stores it: for backups, which look at every row twice.
 // It reads the words of the revision table itself, each once, where SlotView would ask for every column by the slot; the bytes are those
 // of key-value.ts. It must only walk while the store is held (Store.hold): then no row moves or goes.
+
 import {
   sizeBigint,
   sizeUint64Number,
@@ -10,6 +11,14 @@ import {
   writeVarint32,
 } from "../wire/writer.ts";
 import type { Slot, ValueReader } from "./contract.ts";
+import {
+  CREATE_REVISION_TAG,
+  KEY_TAG,
+  LEASE_TAG,
+  MOD_REVISION_TAG,
+  VALUE_TAG,
+  VERSION_TAG,
+} from "./key-value.ts";
 import {
   CHUNK_BITS,
   CREATE,
@@ -26,12 +35,6 @@ import {
 } from "./row-table.ts";
 import type { Tables } from "./tables.ts";
 
-const KEY_TAG = 0x0a;
-const CREATE_REVISION_TAG = 0x10;
-const MOD_REVISION_TAG = 0x18;
-const VERSION_TAG = 0x20;
-const VALUE_TAG = 0x2a;
-const LEASE_TAG = 0x30;
 const TWO_32 = 2 ** 32;
 const NO_WORDS = new Int32Array(0);
 

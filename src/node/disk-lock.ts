@@ -3,9 +3,11 @@
 // open file description, which we share with it, so it stays ours after flock(1) has ended, and the kernel drops it when
 // this process dies in whatever way. Where flock(1) is missing, Linux locks the name of an abstract unix socket (also dropped by
 // the kernel, but seen only within one network namespace); elsewhere a file with our process id, checked for life.
+
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { createServer } from "node:net";
+import { errorText } from "../base/error-text.ts";
 import { DiskError } from "../ports/disk.ts";
 
 type Lock = { unlock(): Promise<void> };
@@ -23,7 +25,7 @@ function openLockFile(path: string): number {
     return fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, FILE_MODE);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "EIO";
-    throw new DiskError(code, path, error instanceof Error ? error.message : String(error));
+    throw new DiskError(code, path, errorText(error));
   }
 }
 

@@ -1,6 +1,8 @@
 // The Disk port on real files. The one place that turns Node's fs errors into DiskErrors. It never retries a failed flush.
+
 import * as fs from "node:fs";
 import { dirname } from "node:path";
+import { errorText } from "../base/error-text.ts";
 import { type Disk, DiskError, type DiskFile } from "../ports/disk.ts";
 import { lockFile } from "./disk-lock.ts";
 
@@ -17,7 +19,7 @@ type Callback<T> = (error: Errno | null, value: T) => void;
 
 function diskError(error: unknown, path: string): DiskError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "EIO";
-  return new DiskError(code, path, error instanceof Error ? error.message : String(error));
+  return new DiskError(code, path, errorText(error));
 }
 
 /** Runs one fs call of the callback kind; its error becomes a DiskError that names `path`. */

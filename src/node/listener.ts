@@ -1,8 +1,10 @@
 // Listening sockets of the client port: TCP or unix, plain or TLS. Finds out what each connection speaks (ALPN, or the first
 // bytes) and hands it on: HTTP/2 to the gRPC server, HTTP/1.x to node:http. Wired by main; knows neither of them itself.
+
 import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { errorText } from "../base/error-text.ts";
 import type { Logger } from "../ports/logger.ts";
 import { SILENCE_MS, sniff } from "./listener-sniff.ts";
 import type { TlsContext } from "./tls-context.ts";
@@ -145,7 +147,7 @@ export class Listener {
     this.#undecided.add(socket);
     socket.once("close", () => this.#undecided.delete(socket));
     void admit(socket)
-      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)))
+      .catch((error: unknown) => errorText(error))
       .then((problem) => {
         this.#undecided.delete(socket);
         socket.off("error", gone);

@@ -1,6 +1,8 @@
 // How the process ends: SIGTERM and SIGINT stop the server gracefully, a second one ends it at once; what nobody caught is a
 // programmer's error and ends it with code 2. Called once by main.ts. Nothing may end the process with unwritten log lines.
+
 import { AssertionError } from "../base/assert.ts";
+import { errorText } from "../base/error-text.ts";
 import type { NodeLogger } from "./logger.ts";
 
 type StopSignal = "SIGTERM" | "SIGINT";
@@ -58,7 +60,7 @@ function describeBug(error: unknown): string {
 function endOnBug(logger: NodeLogger, message: string, error: unknown): never {
   const stacktrace = error instanceof Error ? error.stack : undefined;
   logger.write("fatal", message, {
-    error: error instanceof Error ? error.message : String(error),
+    error: errorText(error),
     stacktrace,
   });
   logger.flushSync();

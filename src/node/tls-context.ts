@@ -1,9 +1,11 @@
 // TLS for a listener: etcd's files (certificate, key, CA bundle, CRL) as one secure context that follows the files. Looked at
 // when a connection comes in, before its handshake: a changed file gives a new context, and a broken one leaves the old in
 // force and is logged. Used by listener (clients) and by the peer's listener.
+
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { createSecureContext, type SecureContextOptions, type SecureVersion, type TLSSocket } from "node:tls";
+import { errorText } from "../base/error-text.ts";
 import type { Logger } from "../ports/logger.ts";
 import { revokedSerials } from "./tls-crl.ts";
 import { FollowedFile } from "./tls-files.ts";
@@ -105,7 +107,7 @@ export class TlsContext {
       this.#logger.warn("failed to reload TLS files, keeping those in force", {
         "cert-file": this.#options.certFile,
         "key-file": this.#options.keyFile,
-        error: error instanceof Error ? error.message : String(error),
+        error: errorText(error),
       });
     }
   }

@@ -1,8 +1,10 @@
 // Questions to other members over their peer URLs, and what their answers mean: etcd's own errors where a code or a text says so, a fault
 // with the text otherwise. Tries one URL after the other; what a member has decided is not asked again elsewhere.
+
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { jsonObject, jsonText, jsonUint64, parseBigJson } from "../base/big-json.ts";
 import { type ClusterId, clusterId, type LeaseId, type MemberId, memberId } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import { Code, type EtcdError, errors, etcdError } from "../base/errors.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { ClusterMember } from "../cluster/membership.ts";
@@ -220,7 +222,7 @@ export class HttpPeerClient implements PeerClient {
     try {
       return judge(await this.#roundTrip(url, timeoutMillis, question));
     } catch (error) {
-      return failed(error instanceof Error ? error.message : String(error));
+      return failed(errorText(error));
     }
   }
 

@@ -85,18 +85,3 @@ export class FrameBuffer {
     this.#owned = true;
   }
 }
-
-/** A number that counts bytes or entries: big endian, 64 bits. */
-export function writeUint64(value: number, out: Uint8Array, at: number): number {
-  const high = Math.floor(value / 0x1_0000_0000);
-  const low = value >>> 0;
-  out[at] = high >>> 24;
-  out[at + 1] = high >>> 16;
-  out[at + 2] = high >>> 8;
-  out[at + 3] = high;
-  out[at + 4] = low >>> 24;
-  out[at + 5] = low >>> 16;
-  out[at + 6] = low >>> 8;
-  out[at + 7] = low;
-  return at + 8;
-}

@@ -1,7 +1,9 @@
 // The peer port's paths, as etcd's peer mux has them: which is answered by whom, and what an unknown one gets. Made by network once there
 // is a member; whatever goes wrong within an answer ends that connection and nothing else.
+
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AssertionError } from "../base/assert.ts";
+import { errorText } from "../base/error-text.ts";
 import { cleanPath, sendError, sendNotFound, sendRedirect } from "../node/http-reply.ts";
 import type { PeerHost } from "./peer-host.ts";
 import { handlePipeline, handleProbing, handleStream } from "./raft-handlers.ts";
@@ -64,7 +66,7 @@ export function createPeerHandler(host: PeerHost): PeerHandler {
         // The sender has gone: nothing can be said to it any more.
         host.logger.warn("failed to answer a member", {
           path,
-          error: error instanceof Error ? error.message : String(error),
+          error: errorText(error),
         });
         response.destroy();
       },

@@ -1,11 +1,12 @@
 // The message stream and the head of a snapshot request: u64 big endian with the length, then a raftpb.Message (etcd's msg_codec.go).
 // Encoders say how long a message will be and write it where they are told; decoders take any cut of the bytes.
+import { writeUint64 } from "../base/bytes.ts";
 import type { Message } from "../raft/message.ts";
 import { MessageType, NONE, newMessage } from "../raft/message.ts";
 import { messageFromWire, messageToWire } from "../raft/wire-message.ts";
 import { DecodeError } from "../wire/decode-error.ts";
 import { decodeMessage, sizeMessage, writeMessage } from "../wire/generated/raftpb.ts";
-import { FrameBuffer, StreamError, writeUint64 } from "./frame-buffer.ts";
+import { FrameBuffer, StreamError } from "./frame-buffer.ts";
 import { STREAM_MESSAGE_BYTES_MAX } from "./limits.ts";
 
 /** What a stream writer needs of a codec. `write` follows `size` of the same message, with nothing in between. */

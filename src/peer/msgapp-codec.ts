@@ -3,7 +3,9 @@
 //   0  heartbeat of the link
 //   1  count, then per entry length and raftpb.Entry, then the commit index: continues the append before
 //   2  length and raftpb.Message: anything else; what comes next continues it
+
 import type { MemberId } from "../base/brand.ts";
+import { writeUint64 } from "../base/bytes.ts";
 import type { Message } from "../raft/message.ts";
 import { MessageType } from "../raft/message.ts";
 import { messageFromWire, messageToWire } from "../raft/wire-message.ts";
@@ -18,7 +20,7 @@ import {
   writeMessage,
 } from "../wire/generated/raftpb.ts";
 import { Reader } from "../wire/reader.ts";
-import { FrameBuffer, StreamError, writeUint64 } from "./frame-buffer.ts";
+import { FrameBuffer, StreamError } from "./frame-buffer.ts";
 import { STREAM_MESSAGE_BYTES_MAX } from "./limits.ts";
 import {
   isLinkHeartbeat,

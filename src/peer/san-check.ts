@@ -1,8 +1,10 @@
 // etcd's check of a calling member's certificate against the address it calls from (listener_tls.go): one of its IP names is that address,
 // or one of its DNS names stands for it, by reverse or by forward lookup. Names are looked up only when a certificate asks for it.
+
 import type { X509Certificate } from "node:crypto";
 import { lookup as dnsLookup, reverse as dnsReverse } from "node:dns/promises";
 import { isIP } from "node:net";
+import { errorText } from "../base/error-text.ts";
 
 export type Resolver = {
   /** Names of an address. */
@@ -79,5 +81,5 @@ async function hostInNames(
 
 function textOf(thrown: unknown): string {
   if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOTFOUND") return "no such host";
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  return errorText(thrown);
 }

@@ -1,6 +1,8 @@
 // POST /raft/snapshot: a MsgSnap and the database behind it, given to the member piece by piece as it arrives. Answers 204 when raft has
 // been told. One at a time per sender; nothing is kept of one that does not arrive whole (rafthttp's snapshotHandler).
+
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { errorText } from "../base/error-text.ts";
 import { goDuration } from "../base/go-duration.ts";
 import { humanBytes } from "../base/human-bytes.ts";
 import { hexId } from "../cluster/ids.ts";
@@ -138,7 +140,7 @@ export class SnapshotReceiver {
     try {
       await receiver.receiveSnapshot(head.message, counting(head.rest, chunks, counted));
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = errorText(error);
       logger.warn("failed to save incoming database snapshot", { ...fields, error: text });
       sendError(response, 500, `failed to save KV snapshot (${text})`);
       cells.failed.add(1);

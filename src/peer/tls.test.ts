@@ -10,7 +10,8 @@ import { selfSignedCertificate } from "../node/tls-self-signed.ts";
 import { silentLogger } from "../ports/logger.ts";
 import type { PeerTlsOptions } from "./network.ts";
 import { type Resolver, sanProblem } from "./san-check.ts";
-import { append, connectedPair, NO_TLS, TestMember, type TestMemberOptions } from "./testing/test-member.ts";
+import { NO_TLS } from "./testing/no-tls.ts";
+import { append, connectedPair, TestMember, type TestMemberOptions } from "./testing/test-member.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "cairn-peer-tls-"));
 let made = 0;

@@ -1,7 +1,9 @@
 // The cluster that a restored member is to be part of: the checks that etcd makes of --initial-cluster before it bootstraps, and the
 // members and ids that follow from it.
+
 import { lookup } from "node:dns/promises";
 import type { ClusterId } from "../base/brand.ts";
+import { errorText } from "../base/error-text.ts";
 import { ExitError } from "../cli/command.ts";
 import { goQuote } from "../cli/quote.ts";
 import { computeClusterId, computeMemberId, hexId } from "../cluster/ids.ts";
@@ -48,7 +50,7 @@ async function resolved(url: EndpointUrl): Promise<string> {
     const { address, family } = await lookup(url.hostname);
     return `${url.scheme}://${family === 6 ? `[${address}]` : address}:${url.port}${url.path}`;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     return fail(`failed to resolve ${goQuote(url.text)} (${reason})`);
   }
 }

@@ -1,6 +1,8 @@
 // check perf and check datascale: write a load and judge what the cluster makes of it.
+
 import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
+import { errorText } from "../../base/error-text.ts";
 import { goQuote } from "../../cli/quote.ts";
 import type { Client } from "../../client/client.ts";
 import { RpcError } from "../../client/errors.ts";
@@ -215,7 +217,7 @@ async function residentBytes(context: Context, endpoint: string): Promise<number
   const base = /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}`;
   const out = (line: string): void => context.invocation.output.out(`${line}\n`);
   const text = await fetchText(context, `${base}/metrics`).catch((error: unknown) => {
-    out(`fetch error: ${error instanceof Error ? error.message : String(error)}`);
+    out(`fetch error: ${errorText(error)}`);
     return undefined;
   });
   if (text === undefined) return 0;

@@ -1,4 +1,5 @@
 // endpoint health, status, hashkv; and which endpoints a command goes to, one by one.
+import { errorText } from "../../base/error-text.ts";
 import { errors } from "../../base/errors.ts";
 import { formatDuration } from "../../cli/duration.ts";
 import { goQuote } from "../../cli/quote.ts";
@@ -43,7 +44,7 @@ async function checkHealth(context: Context, endpoint: string): Promise<Health> 
   try {
     client = await connect(context, endpoint, "client");
   } catch (error) {
-    result.error = error instanceof Error ? error.message : String(error);
+    result.error = errorText(error);
     return result;
   }
   const start = process.hrtime.bigint();

@@ -2,7 +2,7 @@
 // already, whose members this one only needs to be found by. Made by src/embed from the configuration; ids are computed like etcd's.
 import type { ClusterId, MemberId } from "../../base/brand.ts";
 import { computeClusterId, computeMemberId, type Sha1 } from "../../cluster/ids.ts";
-import type { ClusterMember } from "../../cluster/membership.ts";
+import { byId, type ClusterMember } from "../../cluster/membership.ts";
 
 export type InitialCluster = {
   /** "join": the cluster runs; its log, or a snapshot, says who belongs to it. */
@@ -33,8 +33,4 @@ export function newCluster(
     sha1,
   );
   return { kind: "new", clusterId, localId, members };
-}
-
-function byId(a: ClusterMember, b: ClusterMember): number {
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }

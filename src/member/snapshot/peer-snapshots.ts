@@ -1,10 +1,12 @@
 // The member's side of raft's snapshots: tells raft what one of the present state would be, sends them with their bodies, takes in those
 // of a leader, and puts one in the place of the member's state when raft says so. Made beside the engine, which calls it (SnapshotDoor);
 // the network calls receive(). What raft did not take is thrown away at once.
+
 import type { Index, MemberId, Millis } from "../../base/brand.ts";
+import { errorText } from "../../base/error-text.ts";
 import { goDuration } from "../../base/go-duration.ts";
 import { hexId } from "../../cluster/ids.ts";
-import { errorText, isDiskErrorCode } from "../../log/errors.ts";
+import { isDiskErrorCode } from "../../log/errors.ts";
 import type { Disk } from "../../ports/disk.ts";
 import type { Message, Snapshot } from "../../raft/message.ts";
 import type { SnapshotDoor } from "../consensus/engine.ts";

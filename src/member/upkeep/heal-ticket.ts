@@ -1,8 +1,10 @@
 // The note that `cairn heal` leaves in a data directory: this member is replaced by itself under a new id. It is written before the cluster is
 // changed and goes when the new member has caught up, so that whatever is cut off in between is found and finished. Readable text.
+
 import { formatBigJson, jsonBool, jsonObject, jsonText, parseBigJson } from "../../base/big-json.ts";
 import { type ClusterId, clusterId, type MemberId, memberId } from "../../base/brand.ts";
 import { utf8FromBytes, utf8ToBytes } from "../../base/bytes.ts";
+import { errorText } from "../../base/error-text.ts";
 import { hexId } from "../../cluster/ids.ts";
 import type { Disk } from "../../ports/disk.ts";
 
@@ -85,7 +87,7 @@ function decode(text: string, path: string): HealTicket {
       others: texts("others"),
     };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     throw new Error(
       `${path} is no note of cairn heal (${reason}); run cairn heal again, or remove it if this member was never healed`,
     );

@@ -1,5 +1,6 @@
 // A member without raft, for the tests of this folder: a real network on a loopback port, which remembers what it is told. Waiting is by
 // event: for a line of the log, a message, a report.
+
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,25 +22,9 @@ import { type Message, MessageType, newEntry, newMessage } from "../../raft/mess
 import { PEER_TIMINGS, type PeerTimings } from "../limits.ts";
 import { openPeerNetwork, type PeerNetwork, type PeerTlsOptions } from "../network.ts";
 import type { Resolver } from "../san-check.ts";
+import { NO_TLS } from "./no-tls.ts";
 
 export const CLUSTER = 0xc1n as ClusterId;
-
-export const NO_TLS: PeerTlsOptions = {
-  certFile: "",
-  keyFile: "",
-  clientCertFile: "",
-  clientKeyFile: "",
-  trustedCaFile: "",
-  clientCertAuth: false,
-  crlFile: "",
-  allowedCommonNames: [],
-  allowedHostnames: [],
-  ciphers: undefined,
-  minVersion: undefined,
-  maxVersion: undefined,
-  skipClientSanVerification: false,
-  selfSigned: false,
-};
 
 /** Fast enough for tests, slow enough for a loaded machine. */
 export const TEST_TIMINGS: PeerTimings = {

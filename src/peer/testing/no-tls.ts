@@ -1,5 +1,5 @@
-// The TLS options of a network between members that has none, for cases that start one themselves.
-import type { PeerTlsOptions } from "../../src/peer/network.ts";
+// The TLS options of a network between members that has none. Tests and the interop suite start such networks; no program does.
+import type { PeerTlsOptions } from "../network.ts";
 
 export const NO_TLS: PeerTlsOptions = {
   certFile: "",
