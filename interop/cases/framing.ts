@@ -1,16 +1,9 @@
-// h2spec against the client port of the server under test. Cases that must fail for a gRPC server stand in known-failures.txt, which may
-// only shrink: a listed case that passes fails the run too.
+// h2spec against the client port of the server under test, plain and under TLS: every case must pass.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Case, check, equal, withServer } from "../lib/case.ts";
 import { runCommand, tail } from "../lib/command.ts";
-import { projectRoot } from "../lib/paths.ts";
 import { peer } from "../peers.ts";
-
-function knownFailures(): string[] {
-  const text = readFileSync(join(projectRoot, "interop", "h2spec", "known-failures.txt"), "utf8");
-  return text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-}
 
 /** The titles of failed cases, with the section that they stand under. */
 function failuresOf(report: string): string[] {
@@ -29,7 +22,6 @@ const LIMITED = ["--max-concurrent-streams", "100"];
 /** h2spec has no certificate to show; the last of two flags counts. */
 const NO_CLIENT_CERTIFICATE = ["--trusted-ca-file", "", "--client-cert-auth=false"];
 
-/** On TLS every case must pass; the plain port also speaks HTTP/1.1, which is what it takes an invalid preface for. */
 export const framingCases: readonly Case[] = [false, true].map((tls) => ({
   name: `h2spec${tls ? " under TLS" : ""}: generic, http2 and hpack cases pass on the client port`,
   limitMs: 600_000,
@@ -55,7 +47,7 @@ export const framingCases: readonly Case[] = [false, true].map((tls) => ({
         const summary = /\d+ tests, \d+ passed, \d+ skipped, \d+ failed/.exec(result.stdout);
         check(summary !== null, tail(result.stdout + result.stderr));
         console.log(`        ${summary![0]}`);
-        equal(failuresOf(readFileSync(report, "utf8")), tls ? [] : knownFailures(), "failed cases");
+        equal(failuresOf(readFileSync(report, "utf8")), [], "failed cases");
         equal(await server.httpStatus("/health"), 200, "health after all of it");
       },
     ),

@@ -75,13 +75,18 @@ function tlsOptions(
   };
 }
 
-/** What the server says after the handshake, or the error's message; a connection cut without a word gives "". */
+/** What the server says after the handshake; a connection cut without a word gives "". */
 function ask(port: number, options: object, send = PREFACE): Promise<string> {
+  const socket = tlsConnect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options }, () => {
+    if (send !== "") socket.write(send);
+  });
+  return wholeAnswer(socket);
+}
+
+/** All that comes until the server ends the connection; "" when it fails. */
+function wholeAnswer(socket: Socket): Promise<string> {
   return new Promise((resolve) => {
     let said = "";
-    const socket = tlsConnect({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options }, () => {
-      if (send !== "") socket.write(send);
-    });
     socket.on("data", (chunk: Buffer) => {
       said += chunk.toString();
     });
@@ -111,6 +116,31 @@ test("the first four bytes settle what a connection speaks", () => {
   assert.equal(protocolOf(Buffer.from("PUT")), "http1");
   assert.equal(protocolOf(Buffer.from("G")), "http1");
   assert.equal(protocolOf(Buffer.alloc(0)), undefined);
+});
+
+test("where both protocols are served, the request line says whether it is HTTP/1.x", () => {
+  const strict = (text: string): string | undefined => protocolOf(Buffer.from(text, "latin1"), true);
+  assert.equal(strict("PRI "), "http2");
+  assert.equal(strict("G"), undefined);
+  assert.equal(strict("GET /health HTTP/1.1\r"), undefined);
+  assert.equal(strict("GET /health HTTP/1.1\r\nHost: a"), "http1");
+  assert.equal(strict("GET /health HTTP/1.0\n"), "http1");
+  assert.equal(strict("GET /health HTTP/2.0\r\n"), "neither");
+  assert.equal(strict("GET /health\r\n"), "neither");
+  assert.equal(strict("INVALID CONNECTION PREFACE\r\n\r\n"), "neither");
+  assert.equal(strict(`GET /${"x".repeat(4096)}`), "neither");
+  assert.equal(strict("\x16\x03\x01".padEnd(4095, "\xff")), undefined);
+  assert.equal(strict("\x16\x03\x01".padEnd(4096, "\xff")), "neither");
+});
+
+test("a plain connection that speaks neither protocol is closed without an answer, as etcd's multiplexer does", async () => {
+  const listener = await open(undefined);
+  for (const garbage of ["INVALID CONNECTION PREFACE\r\n\r\n", "x".repeat(5000), "\n"]) {
+    const socket = connect(listener.port, "127.0.0.1");
+    const ended = wholeAnswer(socket);
+    socket.write(garbage);
+    assert.equal(await ended, "");
+  }
 });
 
 test("HTTP/2 is handed on with the bytes already read, however they were cut", async () => {

@@ -177,7 +177,10 @@ export class Listener {
       this.#undecided.delete(socket);
     };
     socket.once("close", decided);
-    sniff(socket, SILENCE_MS, (speaks, head) => {
+    const { tls, onHttp1, onHttp2 } = this.#options;
+    // Under TLS, and on ports that serve one protocol, etcd has no multiplexer: there bad requests are answered.
+    const strict = tls === undefined && onHttp1 !== undefined && onHttp2 !== undefined;
+    sniff(socket, { silenceMs: SILENCE_MS, strict }, (speaks, head) => {
       socket.off("close", decided);
       decided();
       if (speaks === "http2") {
