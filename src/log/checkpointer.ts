@@ -4,6 +4,7 @@
 import { assert } from "../base/assert.ts";
 import type { Index, Term } from "../base/brand.ts";
 import { errorText } from "../base/error-text.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -24,6 +25,7 @@ export type CheckpointerOptions = {
   readonly directory: string;
   readonly disk: Disk;
   readonly digest: Digest;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly table: EntryTable;
   readonly files: FileSet;
@@ -83,14 +85,14 @@ export class Checkpointer {
    * nothing may be appended but hard states until `installed` is called, before any file goes.
    */
   async write(input: CheckpointInput, unneeded: readonly LogFile[], snapshot?: Install): Promise<void> {
-    const { directory, disk, digest, files, table } = this.#options;
+    const { directory, disk, digest, clock, files, table } = this.#options;
     const startBytes = this.#options.appendedBytes();
     const number = this.#options.nextNumber();
     const path = filePath(directory, number, "image");
     try {
       const file = await disk.open(path, "create");
       try {
-        this.#imageBytes = await writeImage(file, number, input, digest);
+        this.#imageBytes = await writeImage(file, number, input, { digest, clock });
       } finally {
         await file.close();
       }

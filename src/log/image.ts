@@ -1,6 +1,8 @@
 // Index images: the checkpoint of everything that is not a value. Head and small tables first, then the chunks that mvcc makes of its
 // index, then an end record that counts them. Written piece by piece beside running traffic; read once, at start.
 import { concatBytes, copyBytes } from "../base/bytes.ts";
+import { Duty } from "../base/duty.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
 import type { CheckpointInput, CheckpointMeta } from "./contract.ts";
@@ -24,6 +26,8 @@ import {
 
 const HEAD_BYTES = 20;
 const END_BYTES = 8;
+/** Of a busy thread, for making the chunks. */
+const SHARE = 0.25;
 
 export type ImageHead = CheckpointMeta & {
   readonly path: string;
@@ -41,12 +45,12 @@ function frame(kind: number, body: Uint8Array, number: number, offset: number, d
   return [head, body, end];
 }
 
-/** Writes and flushes an image; returns its size. Each write lets other work go first. */
+/** Writes and flushes an image, beside whatever else is to be done; returns its size. */
 export async function writeImage(
   file: DiskFile,
   number: number,
   input: CheckpointInput,
-  digest: Digest,
+  { digest, clock }: { readonly digest: Digest; readonly clock: Clock },
 ): Promise<number> {
   await file.write([encodeHeader({ magic: IMAGE_MAGIC, file: number, allocatedBytes: 0 }, digest.crc32)], 0);
   let offset = HEADER_BYTES;
@@ -60,10 +64,18 @@ export async function writeImage(
   putU32(head, 16, input.confState.length);
   await write(ImageKind.Head, concatBytes([head, input.confState]));
   await write(ImageKind.Tables, input.tables);
+  const duty = new Duty(SHARE);
   let chunks = 0;
-  for (let chunk = input.image.next(); chunk !== undefined; chunk = input.image.next()) {
-    await write(ImageKind.Chunk, chunk);
+  for (;;) {
+    const began = clock.now();
+    const chunk = input.image.next();
+    if (chunk === undefined) break;
+    const written = write(ImageKind.Chunk, chunk);
+    const ended = clock.now();
+    duty.worked(ended - began, ended);
+    await written;
     chunks++;
+    while (!duty.isDue(clock.now())) await clock.yield();
   }
   const end = new Uint8Array(END_BYTES);
   putU64(end, 0, chunks);

@@ -446,7 +446,7 @@ export class Log {
   }
 
   #makeCheckpointer(appender: Appender, identity: Identity): Checkpointer {
-    const { directory, disk, digest, logger, limits } = this.#options;
+    const { directory, disk, digest, clock, logger, limits } = this.#options;
     const applied = this.#recovered.image?.appliedIndex ?? 0;
     let replayedBytes = 0;
     for (let index = Math.max(applied, this.#table.startIndex) + 1; index <= this.#table.lastIndex; index++) {
@@ -457,6 +457,7 @@ export class Log {
         directory,
         disk,
         digest,
+        clock,
         logger,
         table: this.#table,
         files: this.#files,

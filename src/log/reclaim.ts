@@ -1,7 +1,8 @@
 // Gives disk space back: copies the values that are still shown out of mostly dead files into runs, tells the store their new places,
-// and has a checkpoint drop the old files. All of it in short slices beside running traffic; values that died in time are never
+// and has a checkpoint drop the old files. All of it in short slices and a share of the time beside running traffic; values that died in time are never
 // copied. Log.reclaim runs it in the background, Defragment runs it at once.
 import type { Revision } from "../base/brand.ts";
+import { Duty } from "../base/duty.ts";
 import type { FileNumber, ValueReader } from "../mvcc/contract.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ReclaimStore } from "./contract.ts";
@@ -15,6 +16,7 @@ import { type RunOptions, RunWriter } from "./run.ts";
 const BITE_ROWS = 64;
 const BITE_BYTES = 128 << 10;
 const SLICE_MILLIS_MAX = 1;
+const SHARE = 0.25;
 /** Values in memory between their copy and their relocation; each costs 24 bytes, for the time of a reclaim. */
 const MOVES_MAX = 1 << 18;
 /** Files more alive than this are left alone: copying them frees too little. */
@@ -124,7 +126,7 @@ async function fillRuns(
     moves.files[at] = place.file;
     moves.offsets[at] = place.offset;
   };
-  let sliceBegan = clock.now();
+  const slices = new Slices(clock);
   for (;;) {
     bytes = 0;
     const more = cursor.next(rows, visit);
@@ -132,15 +134,12 @@ async function fillRuns(
     if (writer.full) await writer.drain();
     if (!more) return false;
     if (moves.length + BITE_ROWS > MOVES_MAX) return true;
-    if (clock.now() - sliceBegan >= SLICE_MILLIS_MAX) {
-      await clock.yield();
-      sliceBegan = clock.now();
-    }
+    if (slices.over) await slices.next();
   }
 }
 
 async function relocateAll(moves: Moves, store: ReclaimStore, clock: Clock): Promise<void> {
-  let sliceBegan = clock.now();
+  const slices = new Slices(clock);
   for (let i = 0; i < moves.length; i++) {
     store.relocate({
       main: moves.mains[i]! as Revision,
@@ -150,10 +149,32 @@ async function relocateAll(moves: Moves, store: ReclaimStore, clock: Clock): Pro
       toFile: moves.files[i]! as FileNumber,
       toOffset: moves.offsets[i]!,
     });
-    if (i % BITE_ROWS === 0 && clock.now() - sliceBegan >= SLICE_MILLIS_MAX) {
-      await clock.yield();
-      sliceBegan = clock.now();
-    }
+    if (i % BITE_ROWS === 0 && slices.over) await slices.next();
   }
   moves.length = 0;
+}
+
+/** The slices of one job. */
+class Slices {
+  readonly #clock: Clock;
+  readonly #duty = new Duty(SHARE);
+  #began: number;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#began = clock.now();
+  }
+
+  get over(): boolean {
+    return this.#clock.now() - this.#began >= SLICE_MILLIS_MAX;
+  }
+
+  /** Ends this slice, and waits until the next is due. */
+  async next(): Promise<void> {
+    const ended = this.#clock.now();
+    this.#duty.worked(ended - this.#began, ended);
+    do await this.#clock.yield();
+    while (!this.#duty.isDue(this.#clock.now()));
+    this.#began = this.#clock.now();
+  }
 }

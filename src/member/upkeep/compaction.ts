@@ -1,6 +1,7 @@
-// Compaction under way: drops the rows that an applied Compact made unreachable, one bounded bite a turn, so that puts go on in
-// between. Owned by Member, which tells it of applied compactions. What is dropped is the store's to decide.
+// Compaction under way: drops the rows that an applied Compact made unreachable, in bounded bites and a bounded share of the time, so
+// that puts go on in between. Owned by Member, which tells it of applied compactions. What is dropped is the store's to decide.
 import type { Millis } from "../../base/brand.ts";
+import { Duty } from "../../base/duty.ts";
 import { goDuration } from "../../base/go-duration.ts";
 import { humanBytes } from "../../base/human-bytes.ts";
 import type { Member } from "../member.ts";
@@ -10,6 +11,9 @@ const HELD_RETRY_MILLIS = 20;
 /** What one slice of a compaction may take of a turn, and the fewest rows that it looks at. */
 const SLICE_MILLIS = 0.5;
 const ROWS_MIN = 32;
+/** Its share of a busy thread; and when the next compaction is waiting for this one to end, lest they pile up. */
+const SHARE = 0.2;
+const SHARE_BEHIND = 0.5;
 
 export class Compaction {
   readonly #member: Member;
@@ -17,6 +21,7 @@ export class Compaction {
   readonly #onDone: () => void;
   #running = false;
   #rowsPerSlice = 128;
+  #duty = new Duty(SHARE);
   #waiters: (() => void)[] = [];
   #started = 0;
   #dropped = 0;
@@ -30,6 +35,7 @@ export class Compaction {
 
   /** After a Compact was applied. */
   begin(): void {
+    if (this.#running) this.#duty = new Duty(SHARE_BEHIND);
     this.#member.logger.info("compact tree index", { revision: this.#member.store.scheduledCompaction });
     this.resume();
   }
@@ -38,6 +44,7 @@ export class Compaction {
   resume(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#duty = new Duty(SHARE);
     this.#started = this.#member.clock.now();
     this.#dropped = 0;
     this.#busyMillis = 0;
@@ -58,10 +65,16 @@ export class Compaction {
       clock.after(HELD_RETRY_MILLIS as Millis, () => this.#slice());
       return;
     }
-    const rows = store.rows;
     const started = clock.now();
+    if (!this.#duty.isDue(started)) {
+      clock.endOfTurn(() => this.#slice());
+      return;
+    }
+    const rows = store.rows;
     const done = store.compactSlice(this.#rowsPerSlice, reader);
-    const millis = clock.now() - started;
+    const ended = clock.now();
+    const millis = ended - started;
+    this.#duty.worked(millis, ended);
     this.#fitRows(millis);
     this.#dropped += rows - store.rows;
     this.#busyMillis += millis;
