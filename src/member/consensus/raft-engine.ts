@@ -30,14 +30,15 @@ import { ProposalBatch } from "./proposal-batch.ts";
 import { ReadRounds } from "./read-rounds.ts";
 import { nextTickDue } from "./tick-pace.ts";
 
-/** Bytes of entries in one MsgApp, and in one batch of committed entries. */
+/** Bytes of entries in one MsgApp; of those applied together; and the time after which what is left lets the sockets go first. */
 const BATCH_BYTES_MAX = 1 << 20;
+const APPLY_BYTES_MAX = 64 << 10;
+const TURN_MILLIS_MAX = 4;
 const INFLIGHT_MESSAGES_MAX = 512;
 /** Entries of MsgApp and MsgProp taken from others since the last flush ended; beyond it such messages are dropped, as by a network. */
 const RECEIVED_BYTES_MAX = 64 << 20;
 /** Payload that a leader has appended and that is not committed; beyond it proposals are dropped. */
 const UNCOMMITTED_BYTES_MAX = 512 << 20;
-
 /** Heartbeats that a tick may be late, until time counts as standing still. */
 const TICKS_LATE_MAX = 2;
 
@@ -121,7 +122,9 @@ export class RaftEngine implements Engine {
       logger: options.logger,
       nextId: options.nextId,
       timeoutMillis: options.requestTimeoutMillis,
-      ask: (context) => this.#askReadIndex(context),
+      ask: (context) => {
+        if (this.leader !== NONE) this.#node.readIndex(context);
+      },
       onSlow: options.onReadSlow,
       onFailed: options.onReadFailed,
     });
@@ -146,6 +149,7 @@ export class RaftEngine implements Engine {
       applied: options.applied,
       asyncStorageWrites: true,
       maxSizePerMsg: BATCH_BYTES_MAX,
+      maxCommittedSizePerReady: APPLY_BYTES_MAX,
       maxUncommittedEntriesSize: UNCOMMITTED_BYTES_MAX,
       maxInflightMsgs: INFLIGHT_MESSAGES_MAX,
       checkQuorum: true,
@@ -379,22 +383,26 @@ export class RaftEngine implements Engine {
     this.#options.clock.endOfTurn(this.#run);
   }
 
-  /** Works off Readys until there is none. What a flush must make safe first comes back through the log thread. */
+  /** Works off Readys until there is none, or the turn is over. What a flush must make safe first comes back through the log thread. */
   #work(): void {
     this.#scheduled = false;
     if (this.#stopped || this.#working) return;
     this.#working = true;
-    this.#proposals.flush(this.#takesProposals, this.#options.clock.now());
+    const { clock } = this.#options;
+    // Until the first read can be vouched for nobody is served, so nobody is kept waiting by an inline flush or a long turn.
+    const unserved = this.#readableTerm === 0 && this.#isSoleVoter;
+    const turnEnds = unserved ? Number.POSITIVE_INFINITY : clock.now() + TURN_MILLIS_MAX;
+    this.#proposals.flush(this.#takesProposals, clock.now());
     if (!this.#isSoleVoter) this.#reads.begin(this.leader);
     else if (this.canReadNow) this.#reads.releaseAll();
-    while (!this.#stopped && this.#node.hasReady()) {
+    while (!this.#stopped && clock.now() <= turnEnds && this.#node.hasReady()) {
       const ready = this.#node.ready();
       if (ready.softState !== undefined) this.#roleChanged();
       for (const state of ready.readStates) this.#reads.answered(state, this.#appliedIndex);
       this.#dispatch(ready.messages, ready.mustSync);
-      // Until the first read can be vouched for nobody is served, so nobody is kept waiting by an inline flush.
-      this.#log.flush(this.#readableTerm === 0 && this.#isSoleVoter);
+      this.#log.flush(unserved);
     }
+    if (this.#node.hasReady()) this.#wake();
     this.#send();
     if (!this.#log.busy) this.#receivedBytes = 0;
     this.#working = false;
@@ -474,10 +482,6 @@ export class RaftEngine implements Engine {
   /** While leadership is handed over, a leader takes nothing; what comes meanwhile waits for the one who leads then. */
   get #takesProposals(): boolean {
     return this.leader !== NONE && this.#node.leadTransferee === NONE;
-  }
-
-  #askReadIndex(context: Uint8Array): void {
-    if (this.leader !== NONE) this.#node.readIndex(context);
   }
 
   #apply(entries: readonly Entry[]): void {
