@@ -1,6 +1,7 @@
 // What the writer writes: buckets, whose rows can be walked twice (once for sizes, once for bytes). A big bucket brings its own
 // cursor, so that no row becomes an object; a small one is a list.
 import { assert } from "../base/assert.ts";
+import type { ByteRoom } from "../base/byte-room.ts";
 import { compareBytes } from "../base/bytes.ts";
 
 /** A walk over rows in ascending key order. */
@@ -11,8 +12,8 @@ export interface RowCursor {
   readonly keyLength: number;
   readonly valueLength: number;
   /** Writes the key's keyLength bytes to `into` from `at` on. Asked for in the second walk only. */
-  copyKey(into: Uint8Array, at: number): void;
-  copyValue(into: Uint8Array, at: number): void;
+  copyKey(into: ByteRoom, at: number): void;
+  copyValue(into: ByteRoom, at: number): void;
 }
 
 export type BucketSource = {
@@ -41,12 +42,12 @@ class ListCursor implements RowCursor {
     return true;
   }
 
-  copyKey(into: Uint8Array, at: number): void {
-    into.set(this.#rows[this.#index]!.key, at);
+  copyKey(into: ByteRoom, at: number): void {
+    into.bytes.set(this.#rows[this.#index]!.key, at);
   }
 
-  copyValue(into: Uint8Array, at: number): void {
-    into.set(this.#rows[this.#index]!.value, at);
+  copyValue(into: ByteRoom, at: number): void {
+    into.bytes.set(this.#rows[this.#index]!.value, at);
   }
 }
 

@@ -1,7 +1,7 @@
 // Rows of the key bucket: the revision as key, an mvccpb.KeyValue as value. Here revisions are read and written and KeyValues read;
 // KeyValues are written by src/mvcc/key-value, straight from the store.
 
-import { EMPTY, writeUint64 } from "../base/bytes.ts";
+import { EMPTY } from "../base/bytes.ts";
 import { malformed } from "../base/format-error.ts";
 import { Reader } from "../wire/reader.ts";
 
@@ -17,25 +17,25 @@ function readBig64(bytes: Uint8Array, at: number): number {
   return high * TWO_32 + low;
 }
 
-/** Writes 17 bytes, or 18 for a tombstone, and returns the end. */
+/** Writes 17 bytes, or 18 for a tombstone. */
 export function writeRevision(
   main: number,
   sub: number,
   tombstone: boolean,
-  out: Uint8Array,
+  out: DataView,
   at: number,
-): number {
-  writeUint64(main, out, at);
-  out[at + 8] = SEPARATOR;
-  writeUint64(sub, out, at + 9);
-  if (!tombstone) return at + REVISION_BYTES;
-  out[at + REVISION_BYTES] = TOMBSTONE;
-  return at + TOMBSTONE_REVISION_BYTES;
+): void {
+  out.setUint32(at, main / TWO_32);
+  out.setUint32(at + 4, main);
+  out.setUint8(at + 8, SEPARATOR);
+  out.setUint32(at + 9, sub / TWO_32);
+  out.setUint32(at + 13, sub);
+  if (tombstone) out.setUint8(at + REVISION_BYTES, TOMBSTONE);
 }
 
 export function encodeRevision(main: number, sub: number, tombstone = false): Uint8Array {
   const key = new Uint8Array(tombstone ? TOMBSTONE_REVISION_BYTES : REVISION_BYTES);
-  writeRevision(main, sub, tombstone, key, 0);
+  writeRevision(main, sub, tombstone, new DataView(key.buffer), 0);
   return key;
 }
 

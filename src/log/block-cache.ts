@@ -15,6 +15,7 @@ import {
   PAGE_SHIFT,
   PAGES_PER_BLOCK,
 } from "./log-file.ts";
+import { PageSums } from "./page-sums.ts";
 
 const BLOCK_MASK = BLOCK_BYTES - 1;
 const ALL_PAGES = 0xffff;
@@ -44,6 +45,7 @@ export class BlockCache implements ValueReader {
   #last: LogFile | undefined;
   #across: Uint8Array = EMPTY;
   #misses = 0;
+  #sums: PageSums | undefined = undefined;
 
   constructor(digest: Digest, bytesMax: number) {
     this.#digest = digest;
@@ -116,6 +118,51 @@ export class BlockCache implements ValueReader {
     const needed = pagesOf(start, start + length);
     if ((this.#verified[slot]! & needed) !== needed) return undefined;
     return this.#buffers[slot]!.subarray(start, start + length);
+  }
+
+  /**
+   * Reads a file's bytes from `position` on, where a page begins, into memory of the caller's, verifies them, and says how many: no more
+   * than are safe on disk. They do not enter the cache.
+   */
+  readStretch(number: FileNumber, position: number, into: Uint8Array): number {
+    const file = this.#fileFor(number, position, 0);
+    const bytes = Math.min(into.length, this.#settledEnd(file, position, position + into.length) - position);
+    if (bytes <= 0) return 0;
+    const read = file.disk.readSync(bytes === into.length ? into : into.subarray(0, bytes), position);
+    if (read < bytes) throw new CorruptionError(file.disk.path, position + read, "the file ends early");
+    this.#verifyStretch(file, position, bytes === into.length ? into : into.subarray(0, bytes));
+    return bytes;
+  }
+
+  /** Where what the appender still has in hand begins, up to `to`: its blocks are pinned until they are safe. */
+  #settledEnd(file: LogFile, from: number, to: number): number {
+    const end = Math.min(to, file.dataEnd);
+    for (let block = from >>> BLOCK_SHIFT; block * BLOCK_BYTES < end; block++) {
+      const slot = file.slots[block]!;
+      if (slot >= 0 && this.#pins[slot] !== 0) return block * BLOCK_BYTES;
+    }
+    return end;
+  }
+
+  /** Pages together; only when they differ, and for a short last one, page by page. */
+  #verifyStretch(file: LogFile, position: number, bytes: Uint8Array): void {
+    this.#sums ??= new PageSums(this.#digest);
+    const first = position >>> PAGE_SHIFT;
+    const whole = bytes.length >>> PAGE_SHIFT;
+    const together = whole * PAGE_BYTES;
+    const sum = this.#digest.crc32(together === bytes.length ? bytes : bytes.subarray(0, together));
+    const good = sum === this.#sums.combined(file.pageCrcs, first, first + whole) ? whole : 0;
+    for (let page = good; page * PAGE_BYTES < bytes.length; page++) {
+      const at = page * PAGE_BYTES;
+      const one = bytes.subarray(at, Math.min(at + PAGE_BYTES, bytes.length));
+      if (this.#digest.crc32(one) === file.pageCrcs[first + page]) continue;
+      throw new CorruptionError(
+        file.disk.path,
+        position + at,
+        `the checksum of ${one.length} bytes does not match`,
+      );
+    }
+    assert(good === whole, "checksums of pages add up");
   }
 
   /** A block for the appender: pinned, complete in its own eyes, its content undefined. */

@@ -5,7 +5,7 @@
 import { assert, must } from "../base/assert.ts";
 import type { Index, Term } from "../base/brand.ts";
 import { errorText } from "../base/error-text.ts";
-import type { FileNumber, ValueReader } from "../mvcc/contract.ts";
+import type { FileNumber } from "../mvcc/contract.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk } from "../ports/disk.ts";
@@ -150,7 +150,8 @@ export class Log {
     return this.#running?.space.full ?? false;
   }
 
-  get values(): ValueReader {
+  /** A ValueReader, and what a ValueWindow reads through. */
+  get values(): BlockCache {
     return this.#cache;
   }
 

@@ -3,6 +3,7 @@
 // and the rows refer to keys by it. Lookups go through the probe: the key asked for, copied once into words.
 // An entry is [length, bit 31 = alive][newest row][key bytes, padded with zeros to whole words].
 import { assert } from "../base/assert.ts";
+import type { ByteRoom } from "../base/byte-room.ts";
 
 /** slab number << 16 | offset in units of 8 bytes, below 2^31. 0 is no key: slab 0 is never used. */
 export type KeyId = number;
@@ -333,6 +334,23 @@ export class KeyArena {
     }
     const end = at + length;
     if (to < end) for (let word = words[from]!; to < end; to++, word >>= 8) into[to] = word;
+    return length;
+  }
+
+  /** The same for long walks: whole words at a time. */
+  copyInto(id: KeyId, { bytes, view }: ByteRoom, at: number): number {
+    const words = this.#words[id >>> UNITS_BITS]!;
+    const head = (id & UNITS_MASK) << 1;
+    const length = words[head]! & LENGTH_MASK;
+    if (length > 256) {
+      bytes.set(this.bytesOf(id), at);
+      return length;
+    }
+    let from = head + HEADER_WORDS;
+    let to = at;
+    for (const end = at + length - 3; to < end; from++, to += 4) view.setInt32(to, words[from]!, true);
+    const end = at + length;
+    if (to < end) for (let word = words[from]!; to < end; to++, word >>= 8) bytes[to] = word;
     return length;
   }
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LeaseId } from "../base/brand.ts";
+import { ByteRoom } from "../base/byte-room.ts";
 import { latin1ToBytes } from "../base/bytes.ts";
 import { sizeUint64Number, writeUint64Number } from "../wire/writer.ts";
 import type { FileNumber, Slot, ValueReader } from "./contract.ts";
@@ -50,7 +51,7 @@ function walked(store: Store): number[] {
   const rows = store.storedRows(store.currentRevision);
   assert.ok(rows.next());
   const into = new Uint8Array(rows.size + 2).fill(0xee);
-  rows.write(values, into, 1);
+  rows.write(values, new ByteRoom(into), 1);
   assert.deepEqual([into[0], into[rows.size + 1]], [0xee, 0xee]);
   const bytes = [...into.subarray(1, rows.size + 1)];
   assert.ok(!rows.next());

@@ -25,7 +25,7 @@ export const ROW_WORDS = 11;
 
 export const TOMBSTONE = 0x8000_0000 | 0;
 export const SUB_MASK = 0x7fff_ffff;
-const WIDE = -1;
+export const WIDE = -1;
 const DELTA_MAX = 0xffff_fffe;
 const TWO_32 = 2 ** 32;
 const NO_ROWS = new Int32Array(0);

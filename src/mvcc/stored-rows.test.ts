@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LeaseId, Revision } from "../base/brand.ts";
+import { ByteRoom } from "../base/byte-room.ts";
 import { latin1ToBytes } from "../base/bytes.ts";
 import type { FileNumber, Slot } from "./contract.ts";
 import { KeyValueForm, keyValueSize, writeKeyValue } from "./key-value.ts";
@@ -56,7 +57,7 @@ test("the walk gives the rows up to its revision, whatever is written meanwhile"
   while (rows.next()) {
     if (found.length % 1000 === 0) write(store, 9000 + found.length, 900);
     const bytes = new Uint8Array(rows.size);
-    rows.write(values, bytes, 0);
+    rows.write(values, new ByteRoom(bytes), 0);
     found.push([rows.main, rows.sub, rows.tombstone, bytes.join()]);
   }
   hold.release();

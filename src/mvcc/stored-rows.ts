@@ -2,6 +2,7 @@
 // It reads the words of the revision table itself, each once, where SlotView would ask for every column by the slot; the bytes are those
 // of key-value.ts. It must only walk while the store is held (Store.hold): then no row moves or goes.
 
+import type { ByteRoom } from "../base/byte-room.ts";
 import {
   sizeBigint,
   sizeUint64Number,
@@ -11,6 +12,7 @@ import {
   writeVarint32,
 } from "../wire/writer.ts";
 import type { Slot, ValueReader } from "./contract.ts";
+import type { KeyArena } from "./key-arena.ts";
 import {
   CREATE_REVISION_TAG,
   KEY_TAG,
@@ -32,6 +34,7 @@ import {
   SUB,
   SUB_MASK,
   VERSION,
+  WIDE,
 } from "./row-table.ts";
 import type { Tables } from "./tables.ts";
 
@@ -46,6 +49,7 @@ export class StoredRows {
   /** Bytes of its KeyValue. */
   size = 0;
   readonly #tables: Tables;
+  readonly #arena: KeyArena;
   readonly #until: number;
   /** The chunk gone through: its place in the order, number, words, and how far. */
   #index = -1;
@@ -60,6 +64,7 @@ export class StoredRows {
 
   constructor(tables: Tables, until: number) {
     this.#tables = tables;
+    this.#arena = tables.arena;
     this.#until = until;
   }
 
@@ -78,20 +83,21 @@ export class StoredRows {
     this.main = main;
     this.sub = sub & SUB_MASK;
     this.tombstone = sub < 0;
-    this.#keyLength = this.#tables.arena.lengthOf(words[at + KEY]!);
+    this.#keyLength = this.#arena.lengthOf(words[at + KEY]!);
     this.size = this.#sizeOf(words, at);
     return true;
   }
 
   /** Writes the KeyValue, `size` bytes. */
-  write(values: ValueReader, into: Uint8Array, start: number): void {
+  write(values: ValueReader, room: ByteRoom, start: number): void {
     const keyLength = this.#keyLength;
     if (keyLength === 0) return;
+    const into = room.bytes;
     const words = this.#words;
     const row = this.#at;
     into[start] = KEY_TAG;
     let at = writeVarint32(keyLength, into, start + 1);
-    at += this.#tables.arena.copyBytes(words[row + KEY]!, into, at);
+    at += this.#arena.copyInto(words[row + KEY]!, room, at);
     if (this.tombstone) return;
     if (this.#create > 0) {
       into[at] = CREATE_REVISION_TAG;
@@ -124,22 +130,24 @@ export class StoredRows {
     if (keyLength === 0) return 0;
     let size = 1 + sizeVarint32(keyLength) + keyLength;
     if (this.tombstone) return size;
-    const { rows, leases } = this.#tables;
-    const slot = ((this.#chunk << CHUNK_BITS) | (at / ROW_WORDS)) as Slot;
-    if (rows.isWide(slot)) {
-      this.#create = rows.createOf(slot);
-      this.#version = rows.versionOf(slot);
-    } else {
-      this.#create = this.main - (words[at + CREATE]! >>> 0);
-      this.#version = words[at + VERSION]! >>> 0;
-    }
-    if (this.#create > 0) size += 1 + sizeUint64Number(this.#create);
-    size += 1 + sizeUint64Number(this.main);
-    if (this.#version > 0) size += 1 + sizeUint64Number(this.#version);
+    const main = this.main;
+    const mainSize = 1 + sizeUint64Number(main);
+    let create = main - (words[at + CREATE]! >>> 0);
+    let version = words[at + VERSION]!;
+    if (version === WIDE) {
+      const wide = this.#tables.rows.wideOf(((this.#chunk << CHUNK_BITS) | (at / ROW_WORDS)) as Slot);
+      create = wide.create;
+      version = wide.version;
+    } else version >>>= 0;
+    this.#create = create;
+    this.#version = version;
+    if (create > 0) size += create === main ? mainSize : 1 + sizeUint64Number(create);
+    size += mainSize;
+    if (version > 0) size += 1 + sizeUint64Number(version);
     const length = words[at + LENGTH]! >>> 0;
     if (length > 0) size += 1 + sizeVarint32(length) + length;
     const lease = words[at + LEASE]!;
-    return lease === 0 ? size : size + 1 + sizeBigint(leases.ids[lease]!);
+    return lease === 0 ? size : size + 1 + sizeBigint(this.#tables.leases.ids[lease]!);
   }
 
   #nextChunk(): boolean {

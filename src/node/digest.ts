@@ -23,7 +23,6 @@ function inlineStream(): StreamDigest {
   let canceled = false;
   return {
     updatesDone: 0,
-    allocate: (bytes) => new Uint8Array(bytes),
     update(chunk): void {
       hash.update(chunk);
       (this as { updatesDone: number }).updatesDone++;

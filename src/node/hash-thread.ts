@@ -33,7 +33,7 @@ class HashThread {
       return stream;
     }
     this.#streams.set(id, stream);
-    this.order({ stream: id, counter: stream.counter, chunk: undefined, canceled: false });
+    this.order({ kind: "open", stream: id, counter: stream.counter });
     return stream;
   }
 
@@ -73,6 +73,8 @@ class ThreadStream implements StreamDigest {
   readonly #thread: HashThread;
   readonly #id: number;
   readonly #onFailure: (error: Error) => void;
+  /** That of the last chunk: the thread is told of it once. */
+  #memory: ArrayBufferLike | undefined;
   #then: ((digest: Uint8Array) => void) | undefined;
 
   constructor(thread: HashThread, id: number, onFailure: (error: Error) => void) {
@@ -85,21 +87,19 @@ class ThreadStream implements StreamDigest {
     return Atomics.load(this.counter, 0);
   }
 
-  allocate(bytes: number): Uint8Array {
-    return new Uint8Array(new SharedArrayBuffer(bytes));
-  }
-
-  update(chunk: Uint8Array): void {
-    this.#thread.order({ stream: this.#id, counter: undefined, chunk, canceled: false });
+  update({ buffer, byteOffset, length }: Uint8Array): void {
+    const memory = buffer === this.#memory ? undefined : buffer;
+    this.#memory = buffer;
+    this.#thread.order({ kind: "update", stream: this.#id, memory, at: byteOffset, length });
   }
 
   finish(then: (digest: Uint8Array) => void): void {
     this.#then = then;
-    this.#thread.order({ stream: this.#id, counter: undefined, chunk: undefined, canceled: false });
+    this.#thread.order({ kind: "finish", stream: this.#id });
   }
 
   cancel(): void {
-    this.#thread.order({ stream: this.#id, counter: undefined, chunk: undefined, canceled: true });
+    this.#thread.order({ kind: "cancel", stream: this.#id });
     this.#thread.close(this.#id);
   }
 

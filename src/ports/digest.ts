@@ -10,9 +10,7 @@ export interface Digest {
 
 /** The digest of a long stream of chunks, made while its caller goes on: on the real machine by another thread. */
 export interface StreamDigest {
-  /** Memory for chunks, with any content. */
-  allocate(bytes: number): Uint8Array;
-  /** Takes the next chunk, in memory from allocate(), which must stay as it is until `updatesDone` has counted it. */
+  /** Takes the next chunk, in memory that threads share, which must stay as it is until `updatesDone` has counted it. */
   update(chunk: Uint8Array): void;
   /** How many updates have been worked off. */
   readonly updatesDone: number;

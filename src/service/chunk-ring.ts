@@ -7,17 +7,22 @@ export class ChunkRing {
   readonly #call: ServerCall;
   readonly #digest: StreamDigest;
   readonly #chunkBytes: number;
-  readonly #chunks: Uint8Array[] = [];
+  readonly #chunks: readonly Uint8Array[];
   /** How much the call had been given when each chunk was complete. */
   readonly #givenAt: Float64Array;
   #given = 0;
   #updates = 0;
 
-  constructor(call: ServerCall, digest: StreamDigest, chunks: number, chunkBytes: number) {
+  /** `memory`, which threads share, is cut into chunks of so many bytes. */
+  constructor(call: ServerCall, digest: StreamDigest, memory: Uint8Array, chunkBytes: number) {
     this.#call = call;
     this.#digest = digest;
     this.#chunkBytes = chunkBytes;
-    this.#givenAt = new Float64Array(chunks);
+    const count = memory.length / chunkBytes;
+    this.#chunks = Array.from({ length: count }, (_, i) =>
+      memory.subarray(i * chunkBytes, (i + 1) * chunkBytes),
+    );
+    this.#givenAt = new Float64Array(count);
   }
 
   /** Memory for the next chunk, or undefined while all of it is being read. A chunk of more than the usual length stands alone. */
@@ -28,8 +33,7 @@ export class ChunkRing {
       if (this.#digest.updatesDone <= before) return undefined;
       if (this.#given - this.#call.unsentBytes < this.#givenAt[place]!) return undefined;
     }
-    if (bytes > this.#chunkBytes) return this.#digest.allocate(bytes);
-    this.#chunks[place] ??= this.#digest.allocate(this.#chunkBytes);
+    if (bytes > this.#chunkBytes) return new Uint8Array(new SharedArrayBuffer(bytes));
     return this.#chunks[place];
   }
 

@@ -134,7 +134,6 @@ function lagging(): { digest: Digest; done: number; fail(error: Error): void } {
       get updatesDone() {
         return control.done;
       },
-      allocate: (bytes) => stream.allocate(bytes),
       update: (chunk) => stream.update(chunk),
       finish: (then) => stream.finish(then),
       cancel: () => stream.cancel(),

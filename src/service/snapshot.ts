@@ -3,9 +3,11 @@
 
 import { millis } from "../base/brand.ts";
 import { utf8ToBytes } from "../base/bytes.ts";
+import { CopyArea } from "../base/copy-area.ts";
 import { Code, etcdError } from "../base/errors.ts";
 import { goDuration } from "../base/go-duration.ts";
 import { humanBytes } from "../base/human-bytes.ts";
+import { ValueWindow, WINDOW_BYTES } from "../log/value-window.ts";
 import type { Member } from "../member/member.ts";
 import { type Backup, openBackup } from "../member/snapshot/backup.ts";
 import type { StreamDigest } from "../ports/digest.ts";
@@ -24,7 +26,7 @@ const VERSION_TAG = 0x22;
 const ROWS_PER_TURN = 8192;
 /** Of each chunk. */
 const CHUNK_BYTES = 1 << 20;
-const RING_CHUNKS = 4;
+const RING_BYTES = 4 * CHUNK_BYTES;
 /** Above this the peer is behind; onDrain tells when it is not any more. */
 const BUFFERED_BYTES_MAX = 1 << 20;
 /** When the ring is full although the peer is not behind: the digest is, or others fill the connection. */
@@ -33,7 +35,11 @@ const RETRY_MILLIS = millis(1);
 const PREFIX_BYTES = 5;
 
 export function sendSnapshot(member: Member, call: ServerCall): void {
-  new SnapshotStream(member, call, openBackup(member, CHUNK_BYTES)).run();
+  // In one memory, so that values are copied within it: the chunks, and behind them the window that values are read through.
+  const area = new CopyArea(RING_BYTES + WINDOW_BYTES);
+  const values = new ValueWindow(member.log.values, area, RING_BYTES);
+  const backup = openBackup(member, CHUNK_BYTES, values);
+  new SnapshotStream(member, call, backup, area.bytes.subarray(0, RING_BYTES)).run();
 }
 
 class SnapshotStream {
@@ -51,12 +57,12 @@ class SnapshotStream {
   #ended = false;
   #sent = 0;
 
-  constructor(member: Member, call: ServerCall, backup: Backup) {
+  constructor(member: Member, call: ServerCall, backup: Backup, memory: Uint8Array) {
     this.#member = member;
     this.#call = call;
     this.#backup = backup;
     this.#digest = member.sha256Stream((error) => this.#fail(error));
-    this.#ring = new ChunkRing(call, this.#digest, RING_CHUNKS, CHUNK_BYTES);
+    this.#ring = new ChunkRing(call, this.#digest, memory, CHUNK_BYTES);
     this.#started = member.clock.now();
     this.#next = () => {
       this.#waiting = false;

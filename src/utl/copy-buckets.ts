@@ -1,5 +1,6 @@
 // The buckets of an existing database as sources for a fresh one: rows go over as they are, byte for byte, but for the small buckets
 // that a command changes. Used by defrag, migrate and restore.
+import type { ByteRoom } from "../base/byte-room.ts";
 import { copyBytes, latin1ToBytes } from "../base/bytes.ts";
 import { type BoltFile, type Bucket, type BucketCursor, bucketName } from "../bbolt/reader.ts";
 import { type BucketSource, bucketOfRows, type Row, type RowCursor } from "../bbolt/rows.ts";
@@ -31,12 +32,12 @@ class CopyCursor implements RowCursor {
     return true;
   }
 
-  copyKey(into: Uint8Array, at: number): void {
-    into.set(this.#onLast ? this.#last!.key : this.#rows.key(), at);
+  copyKey({ bytes }: ByteRoom, at: number): void {
+    bytes.set(this.#onLast ? this.#last!.key : this.#rows.key(), at);
   }
 
-  copyValue(into: Uint8Array, at: number): void {
-    into.set(this.#onLast ? this.#last!.value : this.#rows.value(), at);
+  copyValue({ bytes }: ByteRoom, at: number): void {
+    bytes.set(this.#onLast ? this.#last!.value : this.#rows.value(), at);
   }
 }
 

@@ -1,5 +1,6 @@
 // A backup: the member's whole state as an etcd database file (bbolt), made on the fly from the index and the log. Two walks over the
 // rows, one for sizes and one for bytes, in bites between other work; compaction waits for the backup, writes do not.
+import { ByteRoom } from "../../base/byte-room.ts";
 import { allocate, compareBytes, latin1FromBytes } from "../../base/bytes.ts";
 import { crc32c } from "../../base/crc32c.ts";
 import type { BucketSource, RowCursor } from "../../bbolt/rows.ts";
@@ -22,8 +23,8 @@ export type Backup = {
 };
 
 /** The state as of now, in chunks of so many bytes. Whoever asks releases it, whatever happens. */
-export function openBackup(member: Member, chunkBytes: number): Backup {
-  const { store, reader } = member;
+export function openBackup(member: Member, chunkBytes: number, reader = member.reader): Backup {
+  const { store } = member;
   const hold = store.hold();
   const until = store.currentRevision;
   const buckets = backendBuckets(backendTables(member), () => new StoreRows(store.storedRows(until), reader));
@@ -82,12 +83,12 @@ class StoreRows implements RowCursor {
     return true;
   }
 
-  copyKey(into: Uint8Array, at: number): void {
+  copyKey(into: ByteRoom, at: number): void {
     const { main, sub, tombstone } = this.#rows;
-    writeRevision(main, sub, tombstone, into, at);
+    writeRevision(main, sub, tombstone, into.view, at);
   }
 
-  copyValue(into: Uint8Array, at: number): void {
+  copyValue(into: ByteRoom, at: number): void {
     this.#rows.write(this.#reader, into, at);
   }
 }
@@ -142,10 +143,11 @@ export class BackendHash implements HashJob {
       return;
     }
     const bytes = allocate(cursor.keyLength + cursor.valueLength);
-    cursor.copyKey(bytes, 0);
+    const room = new ByteRoom(bytes);
+    cursor.copyKey(room, 0);
     if (latin1FromBytes(bucket.name) === BucketName.Meta && isLocalMeta(bytes.subarray(0, cursor.keyLength)))
       return;
-    cursor.copyValue(bytes, cursor.keyLength);
+    cursor.copyValue(room, cursor.keyLength);
     this.#crc = crc32c(bytes, this.#crc);
   }
 }
