@@ -9,7 +9,6 @@ import {
   sizeVarint32,
   writeBigint,
   writeUint64Number,
-  writeVarint32,
 } from "../wire/writer.ts";
 import type { Slot, ValueReader } from "./contract.ts";
 import type { KeyArena } from "./key-arena.ts";
@@ -92,36 +91,26 @@ export class StoredRows {
   write(values: ValueReader, room: ByteRoom, start: number): void {
     const keyLength = this.#keyLength;
     if (keyLength === 0) return;
-    const into = room.bytes;
     const words = this.#words;
     const row = this.#at;
-    into[start] = KEY_TAG;
-    let at = writeVarint32(keyLength, into, start + 1);
+    let at = writeField(KEY_TAG, keyLength, room, start);
     at += this.#arena.copyInto(words[row + KEY]!, room, at);
     if (this.tombstone) return;
-    if (this.#create > 0) {
-      into[at] = CREATE_REVISION_TAG;
-      at = writeUint64Number(this.#create, into, at + 1);
-    }
-    into[at] = MOD_REVISION_TAG;
-    at = writeUint64Number(this.main, into, at + 1);
-    if (this.#version > 0) {
-      into[at] = VERSION_TAG;
-      at = writeUint64Number(this.#version, into, at + 1);
-    }
+    if (this.#create > 0) at = writeField(CREATE_REVISION_TAG, this.#create, room, at);
+    at = writeField(MOD_REVISION_TAG, this.main, room, at);
+    if (this.#version > 0) at = writeField(VERSION_TAG, this.#version, room, at);
     const length = words[row + LENGTH]! >>> 0;
     if (length > 0) {
-      into[at] = VALUE_TAG;
-      at = writeVarint32(length, into, at + 1);
+      at = writeField(VALUE_TAG, length, room, at);
       const file = words[row + FILE]!;
       const offset = (file >>> 16) * TWO_32 + (words[row + OFFSET]! >>> 0);
-      values.copyValue(this.#tables.files.numbers[file & 0xffff]!, offset, length, into, at);
+      values.copyValue(this.#tables.files.numbers[file & 0xffff]!, offset, length, room.bytes, at);
       at += length;
     }
     const lease = words[row + LEASE]!;
     if (lease === 0) return;
-    into[at] = LEASE_TAG;
-    writeBigint(this.#tables.leases.ids[lease]!, into, at + 1);
+    room.bytes[at] = LEASE_TAG;
+    writeBigint(this.#tables.leases.ids[lease]!, room.bytes, at + 1);
   }
 
   #sizeOf(words: Int32Array, at: number): number {
@@ -160,4 +149,19 @@ export class StoredRows {
     this.#end = rows.used[this.#chunk]! * ROW_WORDS;
     return true;
   }
+}
+
+/** Tag and varint; the usual lengths of both in one store. */
+function writeField(tag: number, value: number, { bytes, view }: ByteRoom, at: number): number {
+  if (value < 0x80) {
+    view.setUint16(at, tag | (value << 8), true);
+    return at + 2;
+  }
+  if (value >= 0x4000 && value < 0x200000) {
+    const low = ((value & 0x7f) << 8) | ((value & 0x3f80) << 9);
+    view.setUint32(at, tag | 0x808000 | low | ((value >>> 14) << 24), true);
+    return at + 4;
+  }
+  bytes[at] = tag;
+  return writeUint64Number(value, bytes, at + 1);
 }

@@ -22,10 +22,13 @@ const MESSAGE_BYTES = 32 << 10;
 const REMAINING_TAG = 0x10;
 const BLOB_TAG = 0x1a;
 const VERSION_TAG = 0x22;
-/** Rows planned, and chunks made, in one turn. */
-const ROWS_PER_TURN = 8192;
-/** Of each chunk. */
+/** Rows planned at once, and for how long in one turn. */
+const ROWS_PER_BITE = 1024;
+const TURN_MILLIS = 2;
+/** Of each chunk, of which one is made in a turn. */
 const CHUNK_BYTES = 1 << 20;
+/** How much of it, as long as the code is cold: it grows while turns are short. */
+const CHUNK_BYTES_FIRST = 32 << 10;
 const RING_BYTES = 4 * CHUNK_BYTES;
 /** Above this the peer is behind; onDrain tells when it is not any more. */
 const BUFFERED_BYTES_MAX = 1 << 20;
@@ -52,6 +55,7 @@ class SnapshotStream {
   readonly #headBytes = new Uint8Array(64);
   readonly #next: () => void;
   #planned = false;
+  #fillBytes = CHUNK_BYTES_FIRST;
   /** The next turn is asked for. */
   #waiting = false;
   #ended = false;
@@ -92,7 +96,12 @@ class SnapshotStream {
   }
 
   #plan(): void {
-    this.#planned = this.#backup.writer.plan(ROWS_PER_TURN);
+    const { clock } = this.#member;
+    const began = clock.now();
+    while (!this.#planned) {
+      this.#planned = this.#backup.writer.plan(ROWS_PER_BITE);
+      if (clock.now() - began >= TURN_MILLIS) break;
+    }
     if (!this.#planned) return;
     this.#member.logger.info("sending database snapshot to client", this.#fields());
   }
@@ -105,7 +114,7 @@ class SnapshotStream {
       this.#member.clock.after(RETRY_MILLIS, this.#next);
       return;
     }
-    const length = writer.fill(room);
+    const length = this.#fill(room);
     this.#digest.update(room.subarray(0, length));
     let given = 0;
     for (let at = 0; at < length; at += MESSAGE_BYTES) {
@@ -116,6 +125,18 @@ class SnapshotStream {
       this.#call.sendShared(head, blob);
     }
     this.#ring.give(given);
+  }
+
+  #fill(room: Uint8Array): number {
+    const { clock } = this.#member;
+    const { writer } = this.#backup;
+    const began = clock.now();
+    // A row that is longer than that gets all the room.
+    const length = writer.fill(room.subarray(0, this.#fillBytes)) || writer.fill(room);
+    const took = clock.now() - began;
+    if (took < TURN_MILLIS) this.#fillBytes = Math.min(2 * this.#fillBytes, CHUNK_BYTES);
+    else if (took > 2 * TURN_MILLIS) this.#fillBytes = Math.max(this.#fillBytes / 2, CHUNK_BYTES_FIRST);
+    return length;
   }
 
   #finish(): void {
