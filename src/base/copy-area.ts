@@ -1,6 +1,7 @@
 // Memory that threads may share, within which stretches are copied by the processor's own means. TypedArray.set needs 250 ns for 256
 // bytes at an odd place of shared memory (it goes byte by byte there, as the memory model asks); one instruction of WebAssembly needs 25.
 // Backups copy every value of the store this way. Nobody may copy what another thread writes meanwhile.
+import { assert } from "./assert.ts";
 
 /** The little that is used of WebAssembly, which the inside has no types of. */
 type WebAssemblyLike = {
@@ -37,10 +38,20 @@ export class CopyArea {
 
   /** Zeros. Memory is taken when it is touched, not before. */
   constructor(length: number) {
-    const pages = Math.ceil(length / PAGE_BYTES);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    program ??= new WebAssembly.Module(PROGRAM);
-    this.copy = new WebAssembly.Instance(program, { a: { m: memory } }).exports.copy;
-    this.bytes = new Uint8Array(memory.buffer, 0, length);
+    try {
+      const pages = Math.ceil(length / PAGE_BYTES);
+      const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+      program ??= new WebAssembly.Module(PROGRAM);
+      this.copy = new WebAssembly.Instance(program, { a: { m: memory } }).exports.copy;
+      this.bytes = new Uint8Array(memory.buffer, 0, length);
+    } catch {
+      // None under --jitless, or its address space is used up (some 10 GiB each): slower, and the same.
+      const bytes = new Uint8Array(new SharedArrayBuffer(length));
+      this.copy = (to, from, count) => {
+        assert(Math.max(to, from) + count <= length && Math.min(to, from) >= 0, "a copy is within its area");
+        bytes.copyWithin(to, from, from + count);
+      };
+      this.bytes = bytes;
+    }
   }
 }
