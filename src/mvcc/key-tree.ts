@@ -42,6 +42,8 @@ export class KeyTree {
   /** The way of the last descent: node and child index at each level; level 1 is right above the leaves. */
   readonly #pathNode = new Int32Array(HEIGHT_MAX);
   readonly #pathIndex = new Int32Array(HEIGHT_MAX);
+  /** The leaf of the last key that was added, as long as the path leads to it: keys often come in order. */
+  #lastLeaf = NO_LEAF;
   /** Where the last seek ended: before the first key that is not below the probe. leaf is NO_LEAF at the end of the tree. */
   leaf = NO_LEAF;
   index = 0;
@@ -66,12 +68,18 @@ export class KeyTree {
 
   /** Adds the key `id`, which equals the probe and is not in the tree. */
   add(id: KeyId, alive: boolean): void {
-    const leaf = this.#descend();
+    const known = this.#lastLeaf;
+    const leaf = known !== NO_LEAF && this.#encloses(known) ? known : this.#descend();
     if (alive) this.#addAlive(1);
     this.#keys++;
     const index = this.#lowerBound(leaf);
-    if (this.leafCount(leaf) < LEAF_KEYS) this.#insertKey(leaf, index, id);
-    else this.#splitLeaf(leaf, index, id);
+    if (this.leafCount(leaf) < LEAF_KEYS) {
+      this.#insertKey(leaf, index, id);
+      this.#lastLeaf = leaf;
+    } else {
+      this.#splitLeaf(leaf, index, id);
+      this.#lastLeaf = NO_LEAF;
+    }
   }
 
   /** The probe's key, which is in the tree, became alive (+1) or dead (−1). */
@@ -107,6 +115,7 @@ export class KeyTree {
 
   /** Sets leaf and index before the first key of the tree. */
   seekFirst(): void {
+    this.#lastLeaf = NO_LEAF;
     let node = this.#root;
     for (let level = this.#height; level > 0; level--) {
       this.#pathNode[level] = node;
@@ -216,6 +225,7 @@ export class KeyTree {
 
   /** Moves the path to the next leaf and returns it, or NO_LEAF. */
   nextOnPath(): number {
+    this.#lastLeaf = NO_LEAF;
     let level = 1;
     while (level <= this.#height) {
       const node = this.#pathNode[level]!;
@@ -277,6 +287,7 @@ export class KeyTree {
 
   /** Leads the path to the leaf where the probe belongs. */
   #descend(): number {
+    this.#lastLeaf = NO_LEAF;
     let node = this.#root;
     for (let level = this.#height; level > 0; level--) {
       const words = this.#innerWords(node);
@@ -287,6 +298,16 @@ export class KeyTree {
       node = words[at + CHILDREN + child]!;
     }
     return node;
+  }
+
+  /** Whether the probe belongs between the leaf's first key and that of the leaf behind it. */
+  #encloses(leaf: number): boolean {
+    if (this.leafCount(leaf) === 0) return false;
+    if (this.#arena.compareProbe(this.#leafWords(leaf)[this.leafStart(leaf)]!) < 0) return false;
+    const next = this.nextLeaf(leaf);
+    if (next === NO_LEAF) return true;
+    if (this.leafCount(next) === 0) return false;
+    return this.#arena.compareProbe(this.#leafWords(next)[this.leafStart(next)]!) < 0;
   }
 
   /** The last child whose separator is not above the probe. */
