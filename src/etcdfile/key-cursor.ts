@@ -14,7 +14,11 @@ export class KeyCursor {
   /** Of the row: views that hold until the file is closed. A put with an empty key is only a mark of `--bump-revision`. */
   readonly fields: KeyValueFields = new KeyValueFields();
 
+  /** Of the whole file. */
+  readonly fileBytes: number;
+
   constructor(file: BoltFile) {
+    this.fileBytes = file.size;
     const bucket = file.buckets().find((each) => bucketName(each) === BucketName.Key);
     this.#rows = bucket === undefined ? undefined : file.rows(bucket);
   }

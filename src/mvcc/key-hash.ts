@@ -20,8 +20,11 @@ const TAG_SHIFT = 8;
 const EACH_BYTE = 0x0101_0101;
 const HIGH_BITS = 0x8080_8080 | 0;
 
+/** The words of every segment without a key: made ahead of a million keys they would cost a long turn. Never written. */
+const NO_BUCKETS = new Int32Array(SEGMENT_BUCKETS << BUCKET_BITS);
+
 class Segment {
-  readonly words: Int32Array;
+  words: Int32Array;
   /** Buckets − 1. */
   readonly mask: number;
   readonly depth: number;
@@ -29,13 +32,14 @@ class Segment {
   count = 0;
 
   constructor(depth: number, buckets: number) {
-    this.words = new Int32Array(buckets << BUCKET_BITS);
+    this.words = buckets === SEGMENT_BUCKETS ? NO_BUCKETS : new Int32Array(buckets << BUCKET_BITS);
     this.mask = buckets - 1;
     this.depth = depth;
     this.countMax = Math.floor(buckets * BUCKET_KEYS * FILL_MAX);
   }
 
   add(hash: number, id: KeyId): void {
+    if (this.words === NO_BUCKETS) this.words = new Int32Array(NO_BUCKETS.length);
     const { words, mask } = this;
     let bucket = hash & mask;
     let at = bucket << BUCKET_BITS;

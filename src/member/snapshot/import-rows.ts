@@ -22,6 +22,9 @@ const ROWS_PER_REPORT = 500_000;
 
 /** etcd's "never compacted". */
 const NEVER = -1;
+/** So many bytes of the file for a key: room for a million of them at most is made ahead, eight megabytes. */
+const BYTES_PER_KEY = 512;
+const KEYS_EXPECTED_MAX = 1 << 20;
 const NO_PLACE = { file: 0 as FileNumber, offset: 0 };
 
 export type ImportOptions = {
@@ -48,7 +51,10 @@ export async function importRows(
 ): Promise<ImportedRows> {
   const runs = options.log.newRuns();
   try {
-    const importer = new Importer({ seed: options.seed });
+    const importer = new Importer(
+      { seed: options.seed },
+      Math.min(KEYS_EXPECTED_MAX, Math.floor(cursor.fileBytes / BYTES_PER_KEY)),
+    );
     await addRows(cursor, importer, runs, options);
     const files = await runs.finish();
     const store = importer.finish({
