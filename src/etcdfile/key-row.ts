@@ -54,6 +54,11 @@ export function decodeRevision(key: Uint8Array): RowRevision {
   return { main, sub, tombstone };
 }
 
+/** Numbers of the fields that a KeyValue has as varints, by their tags. */
+const CREATE_REVISION_TAG = 0x10;
+const MOD_REVISION_TAG = 0x18;
+const VERSION_TAG = 0x20;
+
 /** The fields of one KeyValue, used again for every row. Views of the bytes that were read. */
 export class KeyValueFields {
   key: Uint8Array = EMPTY;
@@ -71,16 +76,50 @@ export class KeyValueFields {
     this.version = 0;
     this.lease = 0n;
     this.value = EMPTY;
-    const reader = new Reader(bytes, start, end);
+    const at = end <= bytes.length ? this.#readPlain(bytes, start, end) : start;
+    if (at === end) return;
+    const reader = new Reader(bytes, at, end);
     while (reader.at < end) {
       const tag = reader.tag();
       if (tag === 0x0a) this.key = reader.bytesField();
-      else if (tag === 0x10) this.createRevision = reader.int64Number();
-      else if (tag === 0x18) this.modRevision = reader.int64Number();
-      else if (tag === 0x20) this.version = reader.int64Number();
+      else if (tag === CREATE_REVISION_TAG) this.createRevision = reader.int64Number();
+      else if (tag === MOD_REVISION_TAG) this.modRevision = reader.int64Number();
+      else if (tag === VERSION_TAG) this.version = reader.int64Number();
       else if (tag === 0x2a) this.value = reader.bytesField();
       else if (tag === 0x30) this.lease = reader.int64Bigint();
       else reader.skip(tag);
     }
+  }
+
+  /**
+   * Reads fields as nearly every row has them, numbers and lengths below 2^28, without an object per row, and returns where the first
+   * one begins that is not so: the rest is the Reader's.
+   */
+  #readPlain(bytes: Uint8Array, start: number, end: number): number {
+    for (let at = start; at < end; ) {
+      const tag = bytes[at]!;
+      let next = at + 1;
+      let number = 0;
+      let shift = 0;
+      let byte = 0x80;
+      while (byte >= 0x80) {
+        if (shift === 28 || next === end) return at;
+        byte = bytes[next++]!;
+        number |= (byte & 0x7f) << shift;
+        shift += 7;
+      }
+      if (tag === CREATE_REVISION_TAG) this.createRevision = number;
+      else if (tag === MOD_REVISION_TAG) this.modRevision = number;
+      else if (tag === VERSION_TAG) this.version = number;
+      else {
+        if ((tag !== 0x0a && tag !== 0x2a) || number > end - next) return at;
+        const field = bytes.subarray(next, next + number);
+        next += number;
+        if (tag === 0x0a) this.key = field;
+        else this.value = field;
+      }
+      at = next;
+    }
+    return end;
   }
 }
