@@ -33,119 +33,157 @@ export type RunOptions = {
   readonly nextNumber: () => FileNumber;
 };
 
-/** Writes values one after the other into as many runs as they need. `add` never waits; call `drain` when `full`. */
+/** A run that values are added to, or that is being closed. */
+type OpenRun = {
+  readonly number: FileNumber;
+  /** Undefined until the first write. */
+  file: LogFile | undefined;
+  /** Bytes that are written, and the end of what was added. */
+  written: number;
+  end: number;
+};
+
+/**
+ * Writes values one after the other into as many runs as they need. `add` never waits; call `drain` when `full`. The disk works beside the
+ * caller: one write and the flush of one finished run are under way at most, and whoever drains waits for those before.
+ */
 export class RunWriter {
   readonly #options: RunOptions;
   readonly #finished: LogFile[] = [];
+  /** Of all runs, finished or not. */
+  readonly #files: LogFile[] = [];
   /** Filled buffers of the current run, not yet written; each begins at a page. */
   #filled: Uint8Array[] = [];
   /** Written buffers, used again: fresh ones would hasten the collector. */
   readonly #spare: Uint8Array[] = [];
   #buffer: Uint8Array = new Uint8Array(WRITE_BYTES);
   #used = 0;
-  #number: FileNumber | undefined;
-  #file: LogFile | undefined;
-  /** Bytes of the current run that are written, and the end of what was added. */
-  #written = 0;
-  #end = 0;
+  #run: OpenRun | undefined;
+  #writing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  /** Why one of them failed. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(options: RunOptions) {
     this.#options = options;
   }
 
   get full(): boolean {
-    return this.#filled.length > 0 || this.#end >= this.#options.runBytesMax;
+    return this.#filled.length > 0 || (this.#run !== undefined && this.#isWhole(this.#run));
   }
 
   /** Copies the value and says where it will stand. */
   add(value: Uint8Array): EntryPlace {
-    if (this.#number === undefined) this.#begin();
-    const place = { file: must(this.#number, "a run is begun"), offset: this.#end };
-    this.#put(value);
+    this.#run ??= this.#begin();
+    const place = { file: this.#run.number, offset: this.#run.end };
+    this.#put(this.#run, value);
     return place;
   }
 
-  /** Writes what is full, and closes the run when it has its size. */
+  /** Begins to write what is full, and to close the run when it has its size. */
   async drain(): Promise<void> {
-    await this.#writeFilled();
-    if (this.#end >= this.#options.runBytesMax) await this.#close();
+    await this.#settle(this.#writing);
+    const run = this.#run;
+    if (run === undefined) return;
+    if (!this.#isWhole(run)) {
+      this.#writing = this.#watched(this.#write(run, this.#filled.splice(0)));
+      return;
+    }
+    await this.#settle(this.#closing);
+    this.#closing = this.#watched(this.#close(run));
   }
 
   /** Closes the last run. All runs are flushed, and their names too, when it returns. */
   async finish(): Promise<LogFile[]> {
-    if (this.#number !== undefined) await this.#close();
+    await this.#settle(this.#writing);
+    await this.#settle(this.#closing);
+    if (this.#run !== undefined) await this.#close(this.#run);
     if (this.#finished.length > 0) await this.#options.disk.syncDirectory(this.#options.directory);
     return this.#finished;
   }
 
   /** Removes what was written: after a failure. */
   async discard(): Promise<void> {
-    const files = this.#file === undefined ? this.#finished : [...this.#finished, this.#file];
-    for (const { disk } of files) {
+    await this.#writing;
+    await this.#closing;
+    for (const { disk } of this.#files) {
       await disk.close();
       await this.#options.disk.remove(disk.path);
     }
   }
 
-  #begin(): void {
-    const number = this.#options.nextNumber();
-    this.#number = number;
-    this.#file = undefined;
-    this.#written = 0;
-    this.#end = 0;
-    this.#used = 0;
-    this.#put(
-      encodeHeader({ magic: RUN_MAGIC, file: number, allocatedBytes: 0 }, this.#options.digest.crc32),
-    );
+  /** The promise never rejects: the next one who waits is told. */
+  #watched(work: Promise<void>): Promise<void> {
+    return work.catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
   }
 
-  #put(bytes: Uint8Array): void {
+  async #settle(work: Promise<void> | undefined): Promise<void> {
+    await work;
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  #isWhole(run: OpenRun): boolean {
+    return run.end >= this.#options.runBytesMax;
+  }
+
+  #begin(): OpenRun {
+    const run: OpenRun = { number: this.#options.nextNumber(), file: undefined, written: 0, end: 0 };
+    const head = { magic: RUN_MAGIC, file: run.number, allocatedBytes: 0 };
+    this.#put(run, encodeHeader(head, this.#options.digest.crc32));
+    return run;
+  }
+
+  #put(run: OpenRun, bytes: Uint8Array): void {
     for (let done = 0; done < bytes.length; ) {
       const count = Math.min(bytes.length - done, WRITE_BYTES - this.#used);
-      this.#buffer.set(bytes.subarray(done, done + count), this.#used);
+      this.#buffer.set(count === bytes.length ? bytes : bytes.subarray(done, done + count), this.#used);
       this.#used += count;
       done += count;
-      if (this.#used === WRITE_BYTES) {
-        this.#filled.push(this.#buffer);
-        this.#buffer = this.#spare.pop() ?? new Uint8Array(WRITE_BYTES);
-        this.#used = 0;
-      }
+      if (this.#used === WRITE_BYTES) this.#turnOver();
     }
-    this.#end += bytes.length;
+    run.end += bytes.length;
   }
 
-  async #open(): Promise<LogFile> {
-    const number = must(this.#number, "a run is begun");
+  /** What the buffer holds is to be written; the next values go to another one. */
+  #turnOver(): void {
+    this.#filled.push(this.#buffer.subarray(0, this.#used));
+    this.#buffer = this.#spare.pop() ?? new Uint8Array(WRITE_BYTES);
+    this.#used = 0;
+  }
+
+  async #open(number: FileNumber): Promise<LogFile> {
     const { directory, disk } = this.#options;
     const handle: DiskFile = await disk.open(filePath(directory, number, "run"), "create");
-    this.#file = new LogFile(number, "run", handle, 0, this.#options.runBytesMax);
-    return this.#file;
-  }
-
-  async #writeFilled(): Promise<void> {
-    for (const bytes of this.#filled.splice(0)) {
-      await this.#write(bytes);
-      this.#spare.push(bytes);
-    }
+    const file = new LogFile(number, "run", handle, 0, this.#options.runBytesMax);
+    this.#files.push(file);
+    return file;
   }
 
   /** Writes values and takes their page checksums. */
-  async #write(bytes: Uint8Array): Promise<void> {
-    const file = this.#file ?? (await this.#open());
-    file.ensureBlock((this.#written + bytes.length) >>> BLOCK_SHIFT);
-    for (let at = 0; at < bytes.length; at += PAGE_BYTES) {
-      const page = bytes.subarray(at, at + PAGE_BYTES);
-      file.pageCrcs[(this.#written + at) / PAGE_BYTES] = this.#options.digest.crc32(page);
+  async #write(run: OpenRun, buffers: readonly Uint8Array[]): Promise<void> {
+    run.file ??= await this.#open(run.number);
+    const { file } = run;
+    for (const bytes of buffers) {
+      file.ensureBlock((run.written + bytes.length) >>> BLOCK_SHIFT);
+      for (let at = 0; at < bytes.length; at += PAGE_BYTES) {
+        const page = bytes.subarray(at, at + PAGE_BYTES);
+        file.pageCrcs[(run.written + at) / PAGE_BYTES] = this.#options.digest.crc32(page);
+      }
+      await file.disk.write([bytes], run.written);
+      run.written += bytes.length;
+      if (bytes.length === WRITE_BYTES) this.#spare.push(bytes);
     }
-    await file.disk.write([bytes], this.#written);
-    this.#written += bytes.length;
   }
 
-  async #close(): Promise<void> {
-    await this.#writeFilled();
-    if (this.#used > 0) await this.#write(this.#buffer.subarray(0, this.#used));
-    const file = must(this.#file, "a run that is closed has bytes");
-    file.dataEnd = this.#end;
+  /** Before it waits for the first time it has let go of the run: values that are added meanwhile go to the next one. */
+  async #close(run: OpenRun): Promise<void> {
+    if (this.#used > 0) this.#turnOver();
+    this.#run = undefined;
+    await this.#write(run, this.#filled.splice(0));
+    const file = must(run.file, "a run that is closed has bytes");
+    file.dataEnd = run.end;
     file.sealed = true;
     const { digest } = this.#options;
     const seal = encodeSeal({
@@ -154,18 +192,15 @@ export class RunWriter {
       next: 0,
       pageCrcs: file.pageCrcs.subarray(0, file.pageCount()),
     });
-    const seed = placeSeed(file.number, this.#end);
+    const seed = placeSeed(file.number, run.end);
     putFrame(seal, 0, seed, seal.length - FRAME_BYTES + 1, HEADER_BYTES, RecordKind.Seal);
     const end = Uint8Array.of(END_BYTE);
     putU32(seal, 0, digest.crc32(end, digest.crc32(seal.subarray(4), seed)));
-    const trailer = encodeTrailer(RUN_MAGIC, file.number, this.#end, digest.crc32);
-    await file.disk.write([seal, end, trailer], this.#end);
+    const trailer = encodeTrailer(RUN_MAGIC, file.number, run.end, digest.crc32);
+    await file.disk.write([seal, end, trailer], run.end);
     await file.disk.sync();
-    file.diskBytes = this.#end + seal.length + 1 + TRAILER_BYTES;
+    file.diskBytes = run.end + seal.length + 1 + TRAILER_BYTES;
     file.sealedBytes = file.diskBytes;
     this.#finished.push(file);
-    this.#number = undefined;
-    this.#file = undefined;
-    this.#end = 0;
   }
 }
