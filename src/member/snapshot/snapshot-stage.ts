@@ -99,26 +99,39 @@ class Room {
   }
 }
 
+/** The next piece is gathered while the one before is written. */
 async function writeBody(file: DiskFile, body: AsyncIterable<Uint8Array>, room: Room): Promise<void> {
-  const buffer = new Uint8Array(WRITE_BYTES);
+  let buffer = new Uint8Array(WRITE_BYTES);
+  let other = new Uint8Array(WRITE_BYTES);
   let used = 0;
   let position = 0;
+  let writing: Promise<unknown> = Promise.resolve();
   const write = async (): Promise<void> => {
+    const failure = await writing;
+    if (failure !== undefined) throw failure;
     await room.take(used);
-    await file.write([buffer.subarray(0, used)], position);
+    // Its error is a value until somebody waits: the body may take its time.
+    writing = file.write([buffer.subarray(0, used)], position).catch((error: unknown) => error);
+    [buffer, other] = [other, buffer];
     position += used;
     used = 0;
   };
-  for await (const chunk of body) {
-    for (let at = 0; at < chunk.length; ) {
-      const count = Math.min(chunk.length - at, WRITE_BYTES - used);
-      buffer.set(chunk.subarray(at, at + count), used);
-      used += count;
-      at += count;
-      if (used === WRITE_BYTES) await write();
+  try {
+    for await (const chunk of body) {
+      for (let at = 0; at < chunk.length; ) {
+        const count = Math.min(chunk.length - at, WRITE_BYTES - used);
+        buffer.set(chunk.subarray(at, at + count), used);
+        used += count;
+        at += count;
+        if (used === WRITE_BYTES) await write();
+      }
     }
+    if (used > 0) await write();
+  } finally {
+    await writing;
   }
-  if (used > 0) await write();
+  const failure = await writing;
+  if (failure !== undefined) throw failure;
 }
 
 async function importBody(
