@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Cluster, ClusterMember } from "../interop/lib/cluster.ts";
 import { until } from "../interop/lib/cluster-case.ts";
 import { ClusterLoad } from "../interop/lib/cluster-load.ts";
+import { tail } from "../interop/lib/command.ts";
 import { memoryMb } from "./process-usage.ts";
 import { fill, type Measures, type Session } from "./session.ts";
 
@@ -18,10 +19,16 @@ export async function catchUp(session: Session): Promise<Measures> {
   const { revision } = (await cluster.status(leader))!;
   let catchUpSeconds = 0;
   await cluster.wipe(follower.name, async () => {
+    // A member that asks one who has not yet heard of it ends at once; here that would be a race, not a measure.
+    for (const member of cluster.members) if (member !== follower) await knowsMembers(cluster, member);
     const began = performance.now();
     follower.server.spawn();
     await until(
-      async () => (await newestRevision(follower)) >= revision,
+      async () => {
+        if (!follower.server.running)
+          throw new Error(`the wiped member has ended:\n${tail(follower.server.log())}`);
+        return (await newestRevision(follower)) >= revision;
+      },
       "the wiped member has everything",
       CATCH_UP_LIMIT_MS,
     );
@@ -30,6 +37,14 @@ export async function catchUp(session: Session): Promise<Measures> {
   say(`caught up in ${catchUpSeconds.toFixed(2)} s`);
   await cluster.equalHashes();
   return { catchUp: catchUpSeconds, rss: memoryMb(follower.server.pid, "VmHWM") };
+}
+
+/** The list of members is a linearizable read: who answers has applied the last change. */
+async function knowsMembers(cluster: Cluster, member: ClusterMember): Promise<void> {
+  await until(
+    async () => (await cluster.etcdctlAt(member, ["member", "list"])).code === 0,
+    "a list of members",
+  );
 }
 
 /** As the metrics say: asked over plain HTTP, because a gRPC client backs off for a second when nobody listens yet. */

@@ -109,6 +109,10 @@ export class Server {
     return this.#child?.pid ?? 0;
   }
 
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** The flags that etcd's own clients need to reach this server. */
   get clientFlags(): string[] {
     const tls = this.options.tls;
