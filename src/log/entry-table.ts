@@ -129,6 +129,13 @@ export class EntryTable {
     return this.#chunkOf(index).lengths[index % CHUNK_ENTRIES]!;
   }
 
+  /** Data bytes of the retained entries behind `index`. */
+  bytesBehind(index: number): number {
+    let bytes = 0;
+    for (let i = Math.max(index, this.#startIndex) + 1; i <= this.#lastIndex; i++) bytes += this.lengthOf(i);
+    return bytes;
+  }
+
   typeOf(index: number): number {
     return this.#chunkOf(index).types[index % CHUNK_ENTRIES]!;
   }

@@ -449,10 +449,6 @@ export class Log {
   #makeCheckpointer(appender: Appender, identity: Identity): Checkpointer {
     const { directory, disk, digest, clock, logger, limits } = this.#options;
     const applied = this.#recovered.image?.appliedIndex ?? 0;
-    let replayedBytes = 0;
-    for (let index = Math.max(applied, this.#table.startIndex) + 1; index <= this.#table.lastIndex; index++) {
-      replayedBytes += this.#table.lengthOf(index);
-    }
     return new Checkpointer(
       {
         directory,
@@ -473,7 +469,7 @@ export class Log {
         keptBytesMax: () => this.#budget.keptBytes,
       },
       this.#recovered.manifest,
-      replayedBytes,
+      this.#table.bytesBehind(applied),
     );
   }
 
