@@ -17,8 +17,9 @@ const BITE_ROWS = 64;
 const BITE_BYTES = 128 << 10;
 const SLICE_MILLIS_MAX = 1;
 const SHARE = 0.25;
-/** Values in memory between their copy and their relocation; each costs 24 bytes, for the time of a reclaim. */
+/** Values in memory between their copy and their relocation; each costs 36 bytes, for the time of a reclaim. */
 const MOVES_MAX = 1 << 18;
+const MOVES_FIRST = 1 << 10;
 /** Files more alive than this are left alone: copying them frees too little. */
 const LIVE_SHARE_MAX = 0.8;
 const LIVE_SHARE_MAX_FORCED = 0.95;
@@ -67,15 +68,40 @@ export function chooseVictims(
   return victims;
 }
 
-/** Copied values on their way to their new places, in columns. */
+/** Copied values on their way to their new places, in columns that begin small: most reclaims move little. */
 class Moves {
-  readonly mains = new Float64Array(MOVES_MAX);
-  readonly subs = new Uint32Array(MOVES_MAX);
-  readonly fromFiles = new Float64Array(MOVES_MAX);
-  readonly fromOffsets = new Uint32Array(MOVES_MAX);
-  readonly files = new Float64Array(MOVES_MAX);
-  readonly offsets = new Uint32Array(MOVES_MAX);
+  mains = new Float64Array(MOVES_FIRST);
+  subs = new Uint32Array(MOVES_FIRST);
+  fromFiles = new Float64Array(MOVES_FIRST);
+  fromOffsets = new Uint32Array(MOVES_FIRST);
+  files = new Float64Array(MOVES_FIRST);
+  offsets = new Uint32Array(MOVES_FIRST);
   length = 0;
+
+  /** A place for one more. */
+  next(): number {
+    if (this.length === this.mains.length) this.#grow();
+    return this.length++;
+  }
+
+  #grow(): void {
+    const wide = (column: Float64Array): Float64Array<ArrayBuffer> => {
+      const larger = new Float64Array(2 * column.length);
+      larger.set(column);
+      return larger;
+    };
+    const narrow = (column: Uint32Array): Uint32Array<ArrayBuffer> => {
+      const larger = new Uint32Array(2 * column.length);
+      larger.set(column);
+      return larger;
+    };
+    this.mains = wide(this.mains);
+    this.subs = narrow(this.subs);
+    this.fromFiles = wide(this.fromFiles);
+    this.fromOffsets = narrow(this.fromOffsets);
+    this.files = wide(this.files);
+    this.offsets = narrow(this.offsets);
+  }
 }
 
 /** Copies what is alive in `victims` to runs and relocates it. Returns the bytes copied. On a failure nothing has changed. */
@@ -118,7 +144,7 @@ async function fillRuns(
   const visit = (main: Revision, sub: number, file: FileNumber, offset: number, length: number): void => {
     bytes += length;
     const place = writer.add(values.readValue(file, offset, length));
-    const at = moves.length++;
+    const at = moves.next();
     moves.mains[at] = main;
     moves.subs[at] = sub;
     moves.fromFiles[at] = file;

@@ -2,6 +2,7 @@
 // is down is none: the client waits until it is up. It never tries again by itself.
 
 import { must } from "../base/assert.ts";
+import { millis } from "../base/brand.ts";
 import { latin1ToBytes } from "../base/bytes.ts";
 import {
   type Compare,
@@ -74,20 +75,27 @@ export const op = {
   txn: (request: TxnRequest): RequestOp => ({ request: { case: "requestTxn", value: request } }),
 } as const;
 
+/** All records have one shape: there are many. */
+function begin({ type, request, outcome }: Call): Call & Begun {
+  return { type, request, outcome, began: 0, ended: 0, beganAt: 0, servedBy: "" } as Call & Begun;
+}
+
 export class SimClient {
   readonly #sim: SimContext;
+  readonly #patienceMillis: number;
 
-  constructor(sim: SimContext) {
+  constructor(sim: SimContext, patienceMillis: number = sim.patience()) {
     this.#sim = sim;
+    this.#patienceMillis = patienceMillis;
   }
 
   async put(request: PutRequest, at?: Machine): Promise<Outcome<PutResponse>> {
-    const record = this.#begin({ type: "put", request, outcome: LOST });
+    const record = begin({ type: "put", request, outcome: LOST });
     return this.#record(record, "KV/Put", encodePutRequest(request), decodePutResponse, at);
   }
 
   async delete(request: DeleteRangeRequest): Promise<void> {
-    const record = this.#begin({ type: "delete", request, outcome: LOST });
+    const record = begin({ type: "delete", request, outcome: LOST });
     await this.#record(
       record,
       "KV/DeleteRange",
@@ -97,18 +105,18 @@ export class SimClient {
   }
 
   async txn(request: TxnRequest): Promise<Outcome<TxnResponse>> {
-    const record = this.#begin({ type: "txn", request, outcome: LOST });
+    const record = begin({ type: "txn", request, outcome: LOST });
     return this.#record(record, "KV/Txn", encodeTxnRequest(request), decodeTxnResponse);
   }
 
   async range(request: RangeRequest, at?: Machine): Promise<Outcome<RangeResponse>> {
-    const record = this.#begin({ type: "range", request, outcome: LOST });
+    const record = begin({ type: "range", request, outcome: LOST });
     return this.#record(record, "KV/Range", encodeRangeRequest(request), decodeRangeResponse, at);
   }
 
   async compact(revision: number, physical: boolean): Promise<void> {
     const request = { revision, physical };
-    const record = this.#begin({ type: "compact", request, outcome: LOST });
+    const record = begin({ type: "compact", request, outcome: LOST });
     await this.#record(record, "KV/Compact", encodeCompactionRequest(request), (bytes) => {
       decodeCompactionResponse(bytes);
       return { revision };
@@ -141,14 +149,41 @@ export class SimClient {
     at?: Machine,
   ): Promise<Outcome<T>> {
     const machine = at?.up ? at : await this.#reach();
+    return this.#inTime(this.#ask(machine, method, message, decode));
+  }
+
+  #ask<T>(
+    machine: Machine,
+    method: string,
+    message: Uint8Array,
+    decode: (bytes: Uint8Array) => T,
+  ): Promise<Outcome<T>> {
+    const sim = this.#sim;
+    sim.callsWaiting++;
     return new Promise((resolve) => {
+      const end = (outcome: Outcome<T>): void => {
+        sim.callsWaiting--;
+        resolve(outcome);
+      };
       const call = must(
-        machine.call(`/etcdserverpb.${method}`, message, () => resolve(LOST)),
+        machine.call(`/etcdserverpb.${method}`, message, () => end(LOST)),
         "the machine is up",
       );
       void call.ended.then(() => {
-        if (call.error !== undefined) resolve({ kind: "error", error: call.error });
-        else resolve({ kind: "ok", response: decode(call.messages[0]!) });
+        if (call.error !== undefined) end({ kind: "error", error: call.error });
+        else end({ kind: "ok", response: decode(call.messages[0]!) });
+      });
+    });
+  }
+
+  /** A client that loses its patience goes on as if the answer were lost; what comes later counts all the same. */
+  #inTime<T>(answer: Promise<Outcome<T>>): Promise<Outcome<T>> {
+    if (this.#patienceMillis === Number.POSITIVE_INFINITY) return answer;
+    return new Promise((resolve) => {
+      const timer = this.#sim.clock.after(millis(this.#patienceMillis), () => resolve(LOST));
+      void answer.then((outcome) => {
+        timer.cancel();
+        resolve(outcome);
       });
     });
   }
@@ -159,10 +194,6 @@ export class SimClient {
       if (machine !== undefined) return machine;
       await sleep(this.#sim, DOWN_MILLIS);
     }
-  }
-
-  #begin<T extends Call>(call: T): T & Begun {
-    return { ...call, began: 0, ended: 0, beganAt: 0, servedBy: "" };
   }
 
   async #record<T>(
@@ -178,10 +209,12 @@ export class SimClient {
     record.began = history.tick();
     record.beganAt = clock.now();
     history.records.push(record as Record);
-    const outcome = await this.call(method, message, decode, machine);
-    // A call that was lost never ended: it may still happen.
-    if (outcome.kind !== "lost") record.ended = history.tick();
-    record.outcome = outcome as never;
-    return outcome;
+    const answer = this.#ask(machine, method, message, decode).then((outcome) => {
+      // A call that was lost never ended: it may still happen.
+      if (outcome.kind !== "lost") record.ended = history.tick();
+      record.outcome = outcome as never;
+      return outcome;
+    });
+    return this.#inTime(answer);
   }
 }

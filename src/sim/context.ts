@@ -42,6 +42,10 @@ export type SimContext = {
   join(name: string, peerUrl: string, initialCluster: InitialCluster): Machine;
   /** The fastest of the members' clocks, against the true time: a lease may end so much earlier. */
   readonly clockRateMax: number;
+  /** How long a client waits for an answer before it goes on without: draws it for one client. */
+  patience(): number;
+  /** Calls of clients that are not answered yet, also of clients that have gone on. */
+  callsWaiting: number;
   /** False when workloads and faults come to their end. */
   running: boolean;
   /** The newest revision that the observer of all keys has seen: compactions stay below it. */

@@ -91,6 +91,7 @@ export class Machine {
   #process: Process | undefined;
   #running: Running | undefined;
   #paused = false;
+  readonly #inSockets: (() => void)[] = [];
   readonly #whenOff: (() => void)[] = [];
   /** What the next operations of the disk meet. */
   fault: ((kind: OperationKind, path: string) => Fault) | undefined;
@@ -106,10 +107,15 @@ export class Machine {
   /** It was removed from the cluster: nobody starts it any more. */
   gone = false;
   readonly quartz: Quartz;
+  /** The member's id, as its options make it. */
+  readonly id: MemberId;
 
   constructor(options: MachineOptions) {
     this.#options = options;
     this.memberOptions = options.member;
+    const { initialCluster, peerUrls, clusterToken } = options.member;
+    this.id =
+      initialCluster?.localId ?? computeMemberId(peerUrls, clusterToken, undefined, options.digest.sha1);
     this.quartz = { rate: options.clockRate ?? 1, wallSkewMillis: 0 };
     this.disk = new SimDisk({
       random: options.random,
@@ -133,14 +139,6 @@ export class Machine {
   /** Names the process that runs now, among all there were. */
   get process(): string {
     return `${this.id}/${this.deaths}`;
-  }
-
-  /** The member's id, as its options make it. */
-  get id(): MemberId {
-    const { initialCluster, peerUrls, clusterToken } = this.#options.member;
-    return (
-      initialCluster?.localId ?? computeMemberId(peerUrls, clusterToken, undefined, this.#options.digest.sha1)
-    );
   }
 
   /** Resolves when no process runs. */
@@ -172,8 +170,21 @@ export class Machine {
   goOn(): void {
     if (!this.#paused) return;
     this.#paused = false;
+    // A process that was stopped while it waited for its sockets reads them before it looks at its timers.
+    for (const arrived of this.#inSockets.splice(0)) arrived();
     this.#process?.clock.goOn();
     this.#process?.network?.goOn();
+  }
+
+  /** A client's bytes reach the machine: a process that is stopped reads them when it goes on, if it lives. */
+  arrive(arrived: () => void): void {
+    if (this.#paused) this.#inSockets.push(arrived);
+    else arrived();
+  }
+
+  /** The member as it is, also of a process that is stopped. */
+  get memberIfAny(): Member | undefined {
+    return this.#running?.member;
   }
 
   get member(): Member {
@@ -319,6 +330,7 @@ export class Machine {
     life.clock.kill();
     life.network?.close();
     this.#paused = false;
+    this.#inSockets.length = 0;
     for (const ended of life.ended) ended();
     for (const off of this.#whenOff.splice(0)) off();
   }

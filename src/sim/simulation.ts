@@ -5,77 +5,23 @@ import type { MemberOptions } from "../member/options.ts";
 import type { Digest } from "../ports/digest.ts";
 import { decodeLeaseLeasesResponse, encodeLeaseLeasesRequest } from "../wire/generated/etcdserverpb.ts";
 import { audit } from "./audit.ts";
+import { CommittedCheck } from "./check/committed.ts";
 import { checkCompactions, checkKeyValues, checkMonotone } from "./check/key-value.ts";
 import { LeaderCheck } from "./check/leader.ts";
 import { checkLeases } from "./check/lease.ts";
+import { MembersCheck } from "./check/members.ts";
 import { checkWatches } from "./check/watch.ts";
 import { putRequest, SimClient } from "./client.ts";
 import { SimClock } from "./clock.ts";
 import { type FaultKind, leading, type SimContext, sleep, type Workload } from "./context.ts";
-import { bitFlip } from "./fault/bit-flip.ts";
-import { diskFull, failedFlush, slowFlush } from "./fault/disk.ts";
-import {
-  killMany,
-  leaveBehind,
-  onSomeMember,
-  partition,
-  pause,
-  restartAll,
-  splitVote,
-  storm,
-} from "./fault/network.ts";
-import { crash, crashInRecovery, kill, wallJump } from "./fault/power.ts";
-import { restart } from "./fault/restart.ts";
 import { History } from "./history.ts";
 import { Machine } from "./machine.ts";
 import { SimNetwork } from "./network.ts";
 import { SeededRandom } from "./random.ts";
+import { CLUSTER_FAULTS, CLUSTER_WORKLOADS, FAULTS, WORKLOADS } from "./repertoire.ts";
 import { clusterOptions, memberOptions } from "./settings.ts";
 import { checkConfigurations, settle } from "./settle.ts";
 import { byRevision, WatchClient } from "./watch-client.ts";
-import { compactor } from "./workload/compactor.ts";
-import { leaderHunt } from "./workload/leader-hunt.ts";
-import { leaderMoves } from "./workload/leader-moves.ts";
-import { leaseChurn } from "./workload/lease-churn.ts";
-import { membershipChurn } from "./workload/membership-churn.ts";
-import { registers } from "./workload/registers.ts";
-import { txnAppend } from "./workload/txn-append.ts";
-import { watchEverything } from "./workload/watch-everything.ts";
-
-export const WORKLOADS: readonly Workload[] = [registers, txnAppend, leaseChurn, watchEverything, compactor];
-export const FAULTS: readonly FaultKind[] = [
-  crash,
-  crashInRecovery,
-  kill,
-  wallJump,
-  restart,
-  diskFull,
-  slowFlush,
-  failedFlush,
-  bitFlip,
-];
-
-/** What a cluster is busy with besides. */
-export const CLUSTER_WORKLOADS: readonly Workload[] = [
-  ...WORKLOADS,
-  membershipChurn,
-  leaderMoves,
-  leaderHunt,
-];
-
-/** For a cluster, whose clients talk to any member: the same workloads hold all members to one history. */
-export const CLUSTER_FAULTS: readonly FaultKind[] = [
-  ...[crash, crashInRecovery, kill, wallJump, restart, diskFull, slowFlush, failedFlush].map(onSomeMember),
-  killMany,
-  restartAll,
-  pause,
-  partition,
-  // Twice as likely: few other ways lead to a snapshot.
-  leaveBehind,
-  leaveBehind,
-  splitVote,
-  storm,
-];
 
 export type SimulationOptions = {
   readonly seed: number;
@@ -107,6 +53,8 @@ const SECONDS = [3, 6, 12] as const;
 const CLUSTER_SECONDS = [3, 4, 6, 10] as const;
 /** How many times as fast or slow one clock may go: more than any real one. */
 const CLOCK_DRIFT_MAX = 0.02;
+/** Of a cluster's clients: one that would wait for a member that is cut off until that one gives up misses what the others do. */
+const PATIENCE_MILLIS = [200, 800, Number.POSITIVE_INFINITY] as const;
 /** Longer than any watcher reads slowly. */
 const SLOW_READER_MILLIS = 3000;
 /** Longer than any lease of the workloads lives after a restart. */
@@ -127,7 +75,7 @@ class Simulation {
   readonly #history = new History();
   readonly #sim: SimContext;
   readonly #settings: MemberOptions;
-  readonly #leaders: LeaderCheck;
+  readonly #lookers: readonly { look(machines: readonly Machine[]): void }[];
   readonly #machines: Machine[];
   /** Workloads and faults that have not come to their end. */
   readonly #busy: string[] = [];
@@ -139,7 +87,8 @@ class Simulation {
     const members = options.members ?? 1;
     const settings = memberOptions(this.#random.fork(), members > 1);
     this.#settings = settings;
-    this.#leaders = new LeaderCheck(this.#history);
+    this.#lookers =
+      members > 1 ? [LeaderCheck, CommittedCheck, MembersCheck].map((Check) => new Check(this.#history)) : [];
     const clocks = this.#random.fork();
     const drift = members > 1 && clocks.once(3) ? CLOCK_DRIFT_MAX : 0;
     const newMachine = (member = settings, network?: SimNetwork): Machine =>
@@ -183,6 +132,8 @@ class Simulation {
         return machine;
       },
       clockRateMax: 1 + drift,
+      patience: () => dice?.pick(PATIENCE_MILLIS) ?? Number.POSITIVE_INFINITY,
+      callsWaiting: 0,
       running: true,
       observed: 1,
     };
@@ -209,7 +160,7 @@ class Simulation {
         if (this.#deaths === deaths && this.#sim.held.size === 0) this.#memberThrew(error);
       }
       await this.#options.turn();
-      if (this.#isCluster) this.#leaders.look(this.#machines);
+      for (let i = 0; i < this.#lookers.length; i++) this.#lookers[i]!.look(this.#machines);
     }
     if (!ended && steps <= stepsMax) this.#history.violation("nothing happens any more");
     return this.#result();
@@ -233,7 +184,8 @@ class Simulation {
     await Promise.race([Promise.all([...workloads, ...nemeses]), this.#patience()]);
     this.#mend();
     await sleep(sim, SLOW_READER_MILLIS);
-    await this.#until(QUIET_MILLIS, () => sim.members.every(hasNoLease));
+    await this.#until(QUIET_MILLIS, () => sim.callsWaiting === 0 && sim.members.every(hasNoLease));
+    if (sim.callsWaiting > 0) this.#history.violation(`${sim.callsWaiting} calls are never answered`);
     if (this.#history.violations.length === 0) await this.#look();
     this.#finished = true;
   }
@@ -375,7 +327,7 @@ class Simulation {
   /** The quiet end: leases are gone, writes go through, and a last restart changes nothing. */
   async #look(): Promise<void> {
     const sim = this.#sim;
-    const client = new SimClient(sim);
+    const client = new SimClient(sim, Number.POSITIVE_INFINITY);
     if (this.#isCluster) await settle(sim, client);
     await this.#lookAtLeases(client);
     const written = await client.put(putRequest("end", "written"));

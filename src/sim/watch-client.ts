@@ -11,6 +11,7 @@ import {
 import type { Event } from "../wire/generated/mvccpb.ts";
 import { type SimContext, sleep } from "./context.ts";
 import { type Change, changeOf, type Row, rowOf } from "./history.ts";
+import type { Machine } from "./machine.ts";
 import type { RecordedCall } from "./recorded-call.ts";
 
 export type WatchOptions = {
@@ -53,14 +54,17 @@ export class WatchClient {
   readonly record: WatchRecord;
   onResponse: ((delivered: readonly Delivered[]) => void) | undefined;
   readonly #sim: SimContext;
+  readonly #at: Machine | undefined;
   #call: RecordedCall | undefined;
   #requests: RequestStream | undefined;
   #next: number;
   #partial: Delivered[] = [];
   #slow = false;
 
-  constructor(sim: SimContext, options: WatchOptions) {
+  /** `at`: watches this machine whenever it is up. */
+  constructor(sim: SimContext, options: WatchOptions, at?: Machine) {
     this.#sim = sim;
+    this.#at = at;
     this.#next = options.startRevision;
     this.record = {
       options,
@@ -111,7 +115,8 @@ export class WatchClient {
       this.#lost();
       over();
     };
-    const opened = this.#sim.serving()?.open("/etcdserverpb.Watch/Watch", { weight: options.weight }, ended);
+    const machine = this.#at?.up ? this.#at : this.#sim.serving();
+    const opened = machine?.open("/etcdserverpb.Watch/Watch", { weight: options.weight }, ended);
     if (opened === undefined) {
       over();
       return;

@@ -12,7 +12,8 @@ export class LeaderCheck {
   }
 
   look(machines: readonly Machine[]): void {
-    for (const machine of machines) {
+    for (let i = 0; i < machines.length; i++) {
+      const machine = machines[i]!;
       const term = machine.leadsTerm;
       if (term === 0) continue;
       const known = this.#leaders.get(term);

@@ -89,31 +89,6 @@ export const partition: FaultKind = {
   },
 };
 
-/** One member misses so much that the others' logs have let go of it: only a snapshot helps. What else happens to it then is chance. */
-export const leaveBehind: FaultKind = {
-  name: "leave-behind",
-  inject: async (sim, random) => {
-    const { network, members } = sim;
-    if (network === undefined) return;
-    const one = random.pick(members);
-    const rest = members.filter((machine) => machine !== one);
-    network.partition([[one.id], rest.map(({ id }) => id)]);
-    happened(sim, "leave-behind");
-    await sleep(sim, random.pick([500, 2000, 5000]));
-    for (const machine of rest) {
-      // A member that dies meanwhile ends no reclaim.
-      if (machine.up) void machine.member.reclaimNow().catch(() => undefined);
-    }
-    await sleep(sim, random.pick([50, 500]));
-    network.heal();
-    await sleep(sim, random.below(100));
-    const end = random.below(4);
-    if (!one.on || end > 1) return;
-    if (end === 0) one.kill();
-    else one.powerLoss();
-  },
-};
-
 /** All members are stopped as they should be, at once, and start again as they like. */
 export const restartAll: FaultKind = {
   name: "restart-all",

@@ -13,6 +13,7 @@ import {
 import { leaseIsOver } from "../check/lease.ts";
 import { putRequest, SimClient } from "../client.ts";
 import { type LeaseRecord, type SimContext, sleep, type Workload } from "../context.ts";
+import type { Machine } from "../machine.ts";
 import type { SeededRandom } from "../random.ts";
 
 const CLIENTS = 3;
@@ -32,7 +33,7 @@ export const leaseChurn: Workload = {
 };
 
 /** One lease's life, as its owner sees it. */
-class Tenant {
+export class Tenant {
   readonly #sim: SimContext;
   readonly #random: SeededRandom;
   readonly #client: SimClient;
@@ -50,7 +51,7 @@ class Tenant {
   async live(): Promise<void> {
     const random = this.#random;
     const { id } = this.#lease;
-    if (!(await this.#grant(random.between(1, 6)))) return;
+    if (!(await this.grant(random.between(1, 6)))) return;
     const keys = random.between(0, 3);
     for (let n = 0; n < keys; n++)
       await this.#client.put(putRequest(`l/${id}/${n}`, `of ${id}`, { lease: id }));
@@ -59,38 +60,50 @@ class Tenant {
     if (keys > 0 && random.once(3)) await this.#client.put(putRequest(`l/${id}/0`, "free again"));
     for (let renewals = random.below(4); renewals > 0; renewals--) {
       await sleep(this.#sim, random.below(this.#ttlMillis));
-      if (!(await this.#renew())) return;
+      if (!(await this.renew())) return;
     }
     if (random.once(3)) await this.#revoke();
-    else await this.#watchIt();
+    else await this.watchIt(() => this.#sim.running);
   }
 
-  async #grant(ttl: number): Promise<boolean> {
+  /** `at`: asks this machine, if it is up. */
+  async grant(ttl: number, at?: Machine): Promise<boolean> {
     const began = this.#sim.clock.now();
     const request = encodeLeaseGrantRequest({ id: this.#lease.id, ttl });
-    const granted = await this.#client.call("Lease/LeaseGrant", request, decodeLeaseGrantResponse);
+    const granted = await this.#client.call("Lease/LeaseGrant", request, decodeLeaseGrantResponse, at);
     if (granted.kind !== "ok") return false;
     this.#ttlMillis = granted.response.ttl * 1000;
     this.#promised(began);
     return true;
   }
 
-  async #renew(): Promise<boolean> {
-    let machine = this.#sim.serving();
+  /** False when the lease is over. `at`: through this machine, also if its process is stopped: then it reads the keepalive later. */
+  async renew(at?: Machine): Promise<boolean> {
+    let machine = at ?? this.#sim.serving();
     for (; machine === undefined; machine = this.#sim.serving()) await sleep(this.#sim, 50);
     const began = this.#sim.clock.now();
-    const served = machine;
-    const ttl = await new Promise<number | undefined>((resolve) => {
-      const opened = served.open("/etcdserverpb.Lease/LeaseKeepAlive", {}, () => resolve(undefined))!;
-      opened.call.onMessage = (message) => resolve(decodeLeaseKeepAliveResponse(message).ttl);
-      void opened.call.ended.then(() => resolve(undefined));
-      opened.requests.message(encodeLeaseKeepAliveRequest({ id: this.#lease.id }));
-      opened.requests.requestsEnded();
-    });
+    const ttl = await this.#keepAlive(machine);
     if (ttl === undefined) return true;
     if (ttl > 0) this.#promised(began);
     else this.#isOver("a keepalive found none");
     return ttl > 0;
+  }
+
+  #keepAlive(machine: Machine): Promise<number | undefined> {
+    return new Promise((resolve) => {
+      const lost = (): void => resolve(undefined);
+      const opened = machine.open("/etcdserverpb.Lease/LeaseKeepAlive", {}, lost);
+      if (opened === undefined) {
+        lost();
+        return;
+      }
+      opened.call.onMessage = (message) => resolve(decodeLeaseKeepAliveResponse(message).ttl);
+      void opened.call.ended.then(lost);
+      machine.arrive(() => {
+        opened.requests.message(encodeLeaseKeepAliveRequest({ id: this.#lease.id }));
+        opened.requests.requestsEnded();
+      });
+    });
   }
 
   async #revoke(): Promise<void> {
@@ -100,9 +113,9 @@ class Tenant {
   }
 
   /** Looks on until it ends. */
-  async #watchIt(): Promise<void> {
+  async watchIt(goesOn: () => boolean): Promise<void> {
     const request = encodeLeaseTimeToLiveRequest({ id: this.#lease.id, keys: true });
-    while (this.#sim.running) {
+    while (goesOn()) {
       const found = await this.#client.call("Lease/LeaseTimeToLive", request, decodeLeaseTimeToLiveResponse);
       if (found.kind === "ok" && found.response.ttl === -1) {
         this.#isOver("its time to live is −1");

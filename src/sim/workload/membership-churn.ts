@@ -15,7 +15,7 @@ import {
   type MemberListResponse,
 } from "../../wire/generated/etcdserverpb.ts";
 import { SimClient } from "../client.ts";
-import { happened, type SimContext, sleep, type Workload } from "../context.ts";
+import { happened, leading, type SimContext, sleep, type Workload } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import type { SeededRandom } from "../random.ts";
 
@@ -28,11 +28,12 @@ export const membershipChurn: Workload = {
   name: "membership-churn",
   run: async (sim, random) => {
     if (sim.network === undefined || random.once(2)) return;
-    const operator = new Operator(sim, random);
+    // As an operator's client with all endpoints: mostly it finds the leader, and does not wait for one that is cut off.
+    const operator = new Operator(sim, random, () => (random.once(4) ? undefined : leading(sim)));
     const pace = random.pick([300, 1500]);
     for (let round = 1; sim.running && round <= ROUNDS_MAX; round++) {
       await sleep(sim, random.below(pace));
-      const added = await operator.add(round, !random.once(4));
+      const added = await operator.add(`n${round}`, `http://10.0.1.${round}:2380`, !random.once(4));
       if (added !== undefined) await operator.promote(added);
       if (random.once(2)) await operator.update(round);
       await sleep(sim, random.below(pace));
@@ -41,26 +42,30 @@ export const membershipChurn: Workload = {
   },
 };
 
-class Operator {
+export class Operator {
   readonly #sim: SimContext;
   readonly #random: SeededRandom;
   readonly #client: SimClient;
+  readonly #at: () => Machine | undefined;
 
-  constructor(sim: SimContext, random: SeededRandom) {
+  /** `at`: the machine that it turns to, if it is up; otherwise any. */
+  constructor(sim: SimContext, random: SeededRandom, at: () => Machine | undefined = () => undefined) {
     this.#sim = sim;
+    this.#at = at;
     this.#random = random;
-    this.#client = new SimClient(sim);
+    // Who operates a cluster waits for what comes of it.
+    this.#client = new SimClient(sim, Number.POSITIVE_INFINITY);
   }
 
-  async add(round: number, isLearner: boolean): Promise<Machine | undefined> {
-    const url = `http://10.0.1.${round}:2380`;
+  /** `name`: of the new member. */
+  async add(name: string, url: string, isLearner: boolean): Promise<Machine | undefined> {
     const request = encodeMemberAddRequest({ peerUrls: [url], isLearner });
-    await this.#client.call("Cluster/MemberAdd", request, decodeMemberAddResponse);
+    await this.#client.call("Cluster/MemberAdd", request, decodeMemberAddResponse, this.#at());
     const list = await this.#list();
     const found = list?.members.find(({ peerUrls }) => peerUrls.includes(url));
     if (list === undefined || found === undefined) return undefined;
     happened(this.#sim, isLearner ? "learner added" : "voter added");
-    return this.#sim.join(`n${round}`, url, {
+    return this.#sim.join(name, url, {
       kind: "join",
       clusterId: list.header!.clusterId as never,
       localId: memberId(found.id),
@@ -77,7 +82,12 @@ class Operator {
   async promote({ id }: Machine): Promise<void> {
     const request = encodeMemberPromoteRequest({ id });
     for (let n = 0; n < PROMOTIONS_MAX && this.#sim.running; n++) {
-      const promoted = await this.#client.call("Cluster/MemberPromote", request, decodeMemberPromoteResponse);
+      const promoted = await this.#client.call(
+        "Cluster/MemberPromote",
+        request,
+        decodeMemberPromoteResponse,
+        this.#at(),
+      );
       if (promoted.kind === "ok") happened(this.#sim, "learner promoted");
       const over = promoted.kind === "error" && !promoted.error.message.endsWith("in sync with leader");
       if (promoted.kind === "ok" || over) return;
@@ -90,7 +100,7 @@ class Operator {
     const machine = this.#random.pick(this.#sim.members);
     const url = `http://10.0.2.${round}:2380`;
     const request = encodeMemberUpdateRequest({ id: machine.id, peerUrls: [url] });
-    await this.#client.call("Cluster/MemberUpdate", request, decodeMemberUpdateResponse);
+    await this.#client.call("Cluster/MemberUpdate", request, decodeMemberUpdateResponse, this.#at());
     const list = await this.#list();
     if (!list?.members.some(({ peerUrls }) => peerUrls.includes(url))) return;
     happened(this.#sim, "member updated");
@@ -103,7 +113,7 @@ class Operator {
     if (members.length <= MEMBERS_MIN) return;
     const machine = this.#random.pick(members);
     const request = encodeMemberRemoveRequest({ id: machine.id });
-    await this.#client.call("Cluster/MemberRemove", request, decodeMemberRemoveResponse);
+    await this.#client.call("Cluster/MemberRemove", request, decodeMemberRemoveResponse, this.#at());
     const list = await this.#list();
     if (list === undefined || list.members.some(({ id }) => id === machine.id)) return;
     happened(this.#sim, "member removed");
@@ -116,7 +126,12 @@ class Operator {
   async #list(): Promise<MemberListResponse | undefined> {
     const request = encodeMemberListRequest({ linearizable: true });
     while (this.#sim.running) {
-      const list = await this.#client.call("Cluster/MemberList", request, decodeMemberListResponse);
+      const list = await this.#client.call(
+        "Cluster/MemberList",
+        request,
+        decodeMemberListResponse,
+        this.#at(),
+      );
       if (list.kind === "ok") return list.response;
       await sleep(this.#sim, 100);
     }
