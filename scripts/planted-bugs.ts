@@ -107,7 +107,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     to: "if (list.length > 1)\n                this.#propose(part);\n            if (!this.#propose(part))",
   },
   {
-    name: "a leader that is cut off renews leases",
+    name: "a leader that stood still renews a lease without asking the others",
     file: "member/upkeep/lease-keeper.js",
     from: "else if (raft.isActive || this.#member.canReadNow)",
     to: "else if (raft.isLeader)",

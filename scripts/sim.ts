@@ -1,8 +1,9 @@
 // `npm run sim`: simulates histories of a member and of clusters under faults, one per seed, and closes with `N passed, N failed`. A failure
 // prints the command that replays it. Options: --seed S (one history, or the first of several), --seeds N, --minutes M (until the time is
-// over), --members N (always so many; otherwise one, three or five, by turns).
+// over), --members N (always so many; otherwise one, three or five, by turns), --jobs N (processes that simulate; one per core).
+import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { fileURLToPath } from "node:url";
 import { nodeDigest } from "../src/node/digest.ts";
 import { simulate } from "../src/sim/simulation.ts";
 
@@ -18,29 +19,40 @@ type Report = {
 };
 
 const SEEDS = 200;
-/** Histories make much that lives shortly: room for it halves the collector's work. */
-const YOUNG = { maxYoungGenerationSizeMb: 96 };
+type Task = { readonly seed: number; readonly members: number };
+
+/** Histories make much that lives shortly: room for it halves the collector's work, which other jobs' cores shall not share. */
+const NODE_FLAGS = ["--max-semi-space-size=32", "--single-threaded-gc"];
+/** Tells a process that it is one of the jobs. */
+const JOB_ARGUMENT = "--a-job";
+/** Events between two looks at the event loop, which costs more than most events: Node tells there of promises that nobody caught. */
+const EVENTS_PER_LOOP = 16;
 const PROGRESS_MILLIS = 10_000;
 
 /** Half of the histories are one member's, the most of the others three members'. */
 const MEMBERS_BY_TURNS = [1, 3, 1, 5, 1, 3, 1, 3] as const;
 
-async function simulateSeed(seed: number, members: number): Promise<Report> {
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+async function simulateSeed({ seed, members }: Task): Promise<Report> {
+  let turns = 0;
+  // A tick's callback comes when all microtasks are done, too.
+  const turn = (): Promise<void> =>
+    new Promise((resolve) => {
+      if (++turns % EVENTS_PER_LOOP === 0) setImmediate(resolve);
+      else process.nextTick(resolve);
+    });
   return { seed, members, ...(await simulate({ seed, members, digest: nodeDigest(), turn })) };
 }
 
-/** A worker is sent seeds one by one and reports each. */
+/** A job is sent seeds one by one and reports each. */
 function work(): void {
-  const port = parentPort!;
   const stray: string[] = [];
   process.on("unhandledRejection", (error) =>
     stray.push(error instanceof Error ? String(error.stack) : String(error)),
   );
-  port.on("message", ({ seed, members }: { readonly seed: number; readonly members: number }) => {
-    void simulateSeed(seed, members).then((report) => {
+  process.on("message", (task: Task) => {
+    void simulateSeed(task).then((report) => {
       const violations = [...report.violations, ...stray.splice(0).map((text) => `nobody caught ${text}`)];
-      port.postMessage({ ...report, violations });
+      process.send!({ ...report, violations });
     });
   });
 }
@@ -66,30 +78,41 @@ function main(): void {
   const deadline = minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + minutes * 60_000;
   const tally = new Tally(count);
   let next = 0;
-  let busy = 0;
-  const feed = (worker: Worker): void => {
-    if (next < count && Date.now() < deadline) {
-      const byTurns = one ? 1 : MEMBERS_BY_TURNS[next % MEMBERS_BY_TURNS.length]!;
-      worker.postMessage({ seed: first + next++, members: members ?? byTurns });
-      return;
+  const jobs = Math.min(count, Math.max(1, numberOption("jobs") ?? availableParallelism()));
+  let busy = jobs;
+  const feed = (job: ChildProcess): Task | undefined => {
+    if (next >= count || Date.now() >= deadline) {
+      job.disconnect();
+      if (--busy === 0) tally.close();
+      return undefined;
     }
-    void worker.terminate();
-    if (--busy === 0) tally.close();
+    const byTurns = one ? 1 : MEMBERS_BY_TURNS[next % MEMBERS_BY_TURNS.length]!;
+    const task = { seed: first + next++, members: members ?? byTurns };
+    job.send(task);
+    return task;
   };
-  for (let n = Math.min(count, Math.max(1, availableParallelism())); n > 0; n--) {
-    const worker = new Worker(new URL(import.meta.url), { workerData: "sim", resourceLimits: YOUNG });
-    busy++;
-    worker.on("message", (report: Report) => {
+  const begin = (): void => {
+    const job = fork(fileURLToPath(import.meta.url), [JOB_ARGUMENT], {
+      execArgv: [...process.execArgv, ...NODE_FLAGS],
+      serialization: "advanced",
+    });
+    let task = feed(job);
+    job.on("message", (report: Report) => {
       tally.add(report, one);
-      feed(worker);
+      task = feed(job);
     });
-    worker.on("error", (error) => {
-      console.log(`a simulation ended with ${error.stack}`);
-      process.exit(1);
+    job.on("exit", (code, signal) => {
+      if (task === undefined) return;
+      // The next one goes on with the next seed.
+      tally.add({ ...NOTHING, ...task, violations: [`its process ended with ${signal ?? code}`] }, one);
+      begin();
     });
-    feed(worker);
-  }
+  };
+  for (let n = jobs; n > 0; n--) begin();
 }
+
+/** What is known of a history whose process has ended. */
+const NOTHING = { faults: new Map<string, number>(), calls: 0, revisions: 0, events: 0, fingerprint: "none" };
 
 class Tally {
   readonly #started = Date.now();
@@ -144,5 +167,5 @@ class Tally {
   }
 }
 
-if (isMainThread) main();
-else if (workerData === "sim") work();
+if (process.argv[2] === JOB_ARGUMENT) work();
+else main();
