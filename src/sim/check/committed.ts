@@ -1,5 +1,5 @@
 // The check of what is committed, by what raft promises of logs: an entry that is committed anywhere is the same everywhere, whoever leads
-// a later term has it, and a leader commits what a majority of the voters of its member list has. Looked at after every event, from
+// a later term has it, and a leader commits nothing that most voters of its member list do not have. Looked at after every event, from
 // outside; a machine that is off may have anything.
 import type { History } from "../history.ts";
 import type { Machine } from "../machine.ts";
@@ -78,7 +78,9 @@ export class CommittedCheck {
       );
   }
 
-  /** Voters that run and do not have the entry are not a majority's worth. */
+  /**
+   * Not more than half of the voters run without the entry. (Half of them may: the entry can be the promotion of one who has it not yet.)
+   */
   #counts(leader: Machine, machines: readonly Machine[], index: number, term: number): void {
     const { membership } = leader.member;
     if (!membership.isKnown) return;
@@ -88,7 +90,7 @@ export class CommittedCheck {
       const machine = machines.find((each) => each.id === id);
       if (machine?.memberIfAny !== undefined && !mayHave(machine, index, term)) without++;
     }
-    if (2 * without >= voters.length)
+    if (2 * without > voters.length)
       this.#history.violation(
         `${leader.process} has committed entry ${index}, which ${without} of ${voters.length} voters do not have`,
       );

@@ -1,8 +1,11 @@
 // What happens between members, and to one that others only notice by its silence: partitions in both directions or one, storms of lost,
 // late, doubled and reordered messages, a stopped process. A fault of the single machine is aimed at a member here, often at the leader.
+import { putRequest, SimClient } from "../client.ts";
 import { aimedAt, type FaultKind, happened, leading, type SimContext, sleep } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import type { SeededRandom } from "../random.ts";
+
+const PUTS_BEFORE_DARK_MAX = 12;
 
 /** Every other time the leader: that is where it hurts. */
 function victim(sim: SimContext, random: SeededRandom): Machine {
@@ -23,13 +26,9 @@ export const killMany: FaultKind = {
   inject: async (sim, random) => {
     const { members } = sim;
     const first = random.below(members.length);
-    const count = random.between(2, members.length);
-    // Under slow flushes much is on its way to the disk when the power goes.
     const isSlow = random.once(2);
-    if (isSlow) {
-      for (const machine of members) machine.flushMillis = random.pick([5, 20, 80]);
-      await sleep(sim, random.between(100, 900));
-    }
+    const count = isSlow && !random.once(3) ? members.length : random.between(2, members.length);
+    if (isSlow) await fillSlowDisks(sim, random);
     for (let n = 0; n < count; n++) {
       const machine = members[(first + n) % members.length]!;
       if (!machine.on) continue;
@@ -40,6 +39,18 @@ export const killMany: FaultKind = {
     happened(sim, isSlow ? "kill-many (flushing)" : "kill-many");
   },
 };
+
+/** Under slow flushes much is on its way to the disks when the power goes, above all when something has just been written. */
+async function fillSlowDisks(sim: SimContext, random: SeededRandom): Promise<void> {
+  for (const machine of sim.members) machine.flushMillis = random.pick([5, 20, 80]);
+  await sleep(sim, random.between(100, 900));
+  const kv = new SimClient(sim);
+  const leader = leading(sim);
+  for (let n = random.below(PUTS_BEFORE_DARK_MAX); n > 0; n--) {
+    void kv.put(putRequest(`b/${n}`, `dark.${sim.history.records.length}`), leader);
+    await sleep(sim, random.below(10));
+  }
+}
 
 /** SIGSTOP for less or more than an election timeout; what it heard meanwhile it hears all at once. */
 export const pause: FaultKind = {
