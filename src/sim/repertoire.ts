@@ -44,9 +44,10 @@ export const CLUSTER_FAULTS: readonly FaultKind[] = [
   restartAll,
   pause,
   partition,
-  // Twice as likely: few other ways lead to a snapshot.
+  // Twice as likely: few other ways lead to a snapshot, or to a leader that hears clients before it knows how late it is.
   leaveBehind,
   leaveBehind,
+  lateKeepAlive,
   lateKeepAlive,
   splitVote,
   storm,

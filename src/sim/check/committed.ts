@@ -4,7 +4,8 @@
 import type { History } from "../history.ts";
 import type { Machine } from "../machine.ts";
 
-type Seen = { committed: number; applied: number; leadsTerm: number; process: string };
+/** What is applied was committed. (Of what is only committed, the log in memory may not know the newest yet.) */
+type Seen = { applied: number; leadsTerm: number; process: string };
 
 export class CommittedCheck {
   readonly #history: History;
@@ -25,15 +26,11 @@ export class CommittedCheck {
       if (member === undefined) continue;
       const { raft } = member;
       const seen = this.#seenOf(machine);
-      if (raft.committedIndex !== seen.committed) {
-        seen.committed = raft.committedIndex;
-        const term = termAt(machine, seen.committed);
-        if (term !== undefined) this.#committed(machine, seen.committed, term);
-        if (raft.isLeader && term !== undefined) this.#counts(machine, machines, seen.committed, term);
-      }
       if (raft.appliedIndex !== seen.applied) {
         seen.applied = raft.appliedIndex;
-        if (raft.appliedTerm > 0) this.#committed(machine, seen.applied, raft.appliedTerm);
+        const { appliedTerm } = raft;
+        if (appliedTerm > 0) this.#committed(machine, seen.applied, appliedTerm);
+        if (appliedTerm > 0 && raft.isLeader) this.#counts(machine, machines, seen.applied, appliedTerm);
       }
       if (machine.leadsTerm !== seen.leadsTerm) {
         seen.leadsTerm = machine.leadsTerm;
@@ -45,7 +42,7 @@ export class CommittedCheck {
   #seenOf(machine: Machine): Seen {
     let seen = this.#seen.get(machine);
     if (seen === undefined || seen.process !== machine.process) {
-      seen = { committed: 0, applied: 0, leadsTerm: 0, process: machine.process };
+      seen = { applied: 0, leadsTerm: 0, process: machine.process };
       this.#seen.set(machine, seen);
     }
     return seen;

@@ -5,9 +5,11 @@ import { Tenant } from "../workload/lease-churn.ts";
 
 /** Below those of the lease workload's clients. */
 const LEASE_ID_FIRST = 1_000_000;
-/** Longer than two elections: what the new leader adds to each lease is used up. */
-const STANDSTILL_MILLIS = 5000;
-const TTL_SECONDS = 7;
+/** An election, and then more than what the new leader adds to each lease. */
+const ELECTION_MILLIS = 5000;
+const DEPOSED_MILLIS = 2000;
+/** Longer than both: for the leader that stood still the lease is not over. */
+const TTL_SECONDS = 9;
 
 export const lateKeepAlive: FaultKind = {
   name: "late-keepalive",
@@ -17,12 +19,22 @@ export const lateKeepAlive: FaultKind = {
     const id = LEASE_ID_FIRST + sim.leases.size;
     const tenant = new Tenant(aimedAt(sim, leader), random, id);
     if (!(await tenant.grant(TTL_SECONDS, leader)) || !leader.up) return;
+    const { leadsTerm, process } = leader;
     leader.pause();
-    await sleep(sim, STANDSTILL_MILLIS - random.below(500));
+    await sleep(sim, ELECTION_MILLIS + random.below(500));
+    const deposed = sim.machines.some((machine) => machine.leadsTerm > leadsTerm);
+    await sleep(sim, DEPOSED_MILLIS);
+    const began = sim.clock.now();
+    const before = tenant.notBefore;
     const renewed = tenant.renew(leader);
     leader.goOn();
     happened(sim, "late-keepalive");
     await renewed;
+    // In no time it can have asked nobody.
+    if (deposed && sim.clock.now() === began && tenant.notBefore > before)
+      sim.history.violation(
+        `lease ${id} was renewed by ${process}, which led term ${leadsTerm} and asked nobody, when another had led for ${DEPOSED_MILLIS} ms`,
+      );
     await tenant.watchIt(() => true);
   },
 };

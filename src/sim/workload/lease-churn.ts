@@ -48,6 +48,11 @@ export class Tenant {
     sim.leases.set(this.#lease.id, this.#lease);
   }
 
+  /** Until when it has been promised. */
+  get notBefore(): number {
+    return this.#lease.notBefore;
+  }
+
   async live(): Promise<void> {
     const random = this.#random;
     const { id } = this.#lease;
