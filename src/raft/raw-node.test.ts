@@ -7,6 +7,7 @@ import { type Config, configProblem, ReadOnlyOption } from "./config.ts";
 import { PROPOSAL_DROPPED, STEP_LOCAL_MESSAGE, STEP_PEER_NOT_FOUND } from "./errors.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import {
+  type Entry,
   EntryType,
   LOCAL_APPEND_THREAD,
   LOCAL_APPLY_THREAD,
@@ -21,6 +22,8 @@ import { StateType } from "./raft.ts";
 import { RawNode } from "./raw-node.ts";
 import { describeStatus } from "./status.ts";
 import { confState, id, LoneNode, type LoneOptions, logOf, newLeader } from "./testing/lone-node.ts";
+
+const normal = (text: string): Entry => newEntry(0, 0, EntryType.Normal, utf8ToBytes(text));
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, debugEnabled: false };
 
@@ -125,13 +128,13 @@ test("a thousand proposals of one turn are one Ready with a thousand entries", (
 
 test("several entries proposed as one are one message per follower, and all or none are taken", () => {
   const node = newLeader({ maxUncommittedEntriesSize: 10 });
-  node.raw.proposeAll([utf8ToBytes("abc"), utf8ToBytes("def")]);
+  node.raw.proposeAll(["abc", "def"].map(normal));
   const sent = node.pump().filter((message) => message.to === id(2));
   assert.deepEqual(
     sent.map((message) => message.entries.length),
     [2],
   );
-  assert.equal(node.raw.proposeAll([utf8ToBytes("gh"), utf8ToBytes("jkl")]), PROPOSAL_DROPPED);
+  assert.equal(node.raw.proposeAll(["gh", "jkl"].map(normal)), PROPOSAL_DROPPED);
   assert.equal(node.storage.lastIndex(), 3);
 });
 

@@ -81,24 +81,21 @@ export class RawNode {
   /** The data is kept as it is: it must not be changed afterwards. */
   propose(data: Uint8Array): RaftError | undefined {
     if (this.#raft.state === StateType.Leader) return proposeData(this.#raft, data);
-    return this.proposeAll([data]);
-  }
-
-  /** Several entries in one message, all or none: one MsgApp per follower and one acknowledgement for all of them. */
-  proposeAll(list: readonly Uint8Array[]): RaftError | undefined {
-    const entries: Entry[] = [];
-    for (let i = 0; i < list.length; i++) entries.push(newEntry(0, 0, EntryType.Normal, list[i]!));
-    return this.#proposeEntries(entries);
+    return this.proposeAll([newEntry(0, 0, EntryType.Normal, data)]);
   }
 
   /** Undefined ends a joint configuration. */
   proposeConfChange(change: ConfChange | ConfChangeV2 | undefined): RaftError | undefined {
     const type = change?.version === 1 ? EntryType.ConfChange : EntryType.ConfChangeV2;
     const data = change === undefined ? EMPTY : encodeConfChange(change);
-    return this.#proposeEntries([newEntry(0, 0, type, data)]);
+    return this.proposeAll([newEntry(0, 0, type, data)]);
   }
 
-  #proposeEntries(entries: readonly Entry[]): RaftError | undefined {
+  /**
+   * Several entries in one message, all or none: one MsgApp per follower and one acknowledgement for all of them. Their terms and
+   * indexes are given by the leader.
+   */
+  proposeAll(entries: readonly Entry[]): RaftError | undefined {
     const message = newMessage(MessageType.MsgProp, NONE);
     message.from = this.#raft.id;
     message.entries = entries;

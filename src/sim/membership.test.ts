@@ -170,6 +170,23 @@ test("two learners at once are one too many, and a voter is not added while a me
   );
 });
 
+test("a membership change that comes while nobody leads is carried out when somebody does", async () => {
+  const cluster = await started();
+  const leader = await settled(cluster);
+  const follower = others(cluster, leader)[0]!;
+  leader.kill();
+  await cluster.until("the follower has lost its leader", () => follower.member.raft.leader === 0n);
+  const removal = encodeMemberRemoveRequest({ id: leader.id });
+  const { members } = await cluster.call(
+    follower,
+    "Cluster/MemberRemove",
+    removal,
+    decodeMemberRemoveResponse,
+  );
+  assert.equal(members.length, 2);
+  assert.ok(members.every(({ id }) => id !== leader.id));
+});
+
 test("leadership moves when the leader is asked for it, and only then", async () => {
   const cluster = await started();
   const leader = await cluster.leader();

@@ -11,6 +11,7 @@ import type { ConfChange, ConfChangeV2 } from "../../raft/conf-change.ts";
 import {
   type ConfState,
   EMPTY_CONF_STATE,
+  EntryType,
   isLocalMessage,
   LOCAL_APPEND_THREAD,
   LOCAL_APPLY_THREAD,
@@ -128,10 +129,8 @@ export class RaftEngine implements Engine {
       onSlow: options.onReadSlow,
       onFailed: options.onReadFailed,
     });
-    this.#proposals = new ProposalBatch(
-      (list) => this.#node.proposeAll(list) === undefined,
-      options.requestTimeoutMillis,
-    );
+    const take = (entries: readonly Entry[]) => this.#node.proposeAll(entries) === undefined;
+    this.#proposals = new ProposalBatch(take, options.requestTimeoutMillis);
     this.#node = new RawNode({
       id: options.id,
       electionTick: options.electionTicks,
@@ -187,15 +186,15 @@ export class RaftEngine implements Engine {
   propose(data: Uint8Array): EtcdError | undefined {
     if (this.#stopped) return errors.stopped;
     // The only voter sends nothing, so a batch would only cost.
-    if (!this.#isSoleVoter || !this.isLeader) this.#proposals.add(data);
+    if (!this.#isSoleVoter || !this.isLeader) this.#proposals.add(EntryType.Normal, data);
     else if (this.#node.propose(data) !== undefined) return DROPPED;
     this.#wake();
     return undefined;
   }
 
-  proposeConfChange(change: ConfChange): EtcdError | undefined {
+  proposeConfChange(encoded: Uint8Array): EtcdError | undefined {
     if (this.#stopped) return errors.stopped;
-    if (this.#node.proposeConfChange(change) !== undefined) return DROPPED;
+    this.#proposals.add(EntryType.ConfChange, encoded);
     this.#wake();
     return undefined;
   }

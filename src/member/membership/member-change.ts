@@ -22,7 +22,7 @@ export function proposeMemberChange(
   change: MemberChange,
   id: RequestId,
 ): EtcdError | undefined {
-  return raft.proposeConfChange(encodeMemberChange(change, id));
+  return raft.proposeConfChange(encodeConfChange(encodeMemberChange(change, id)));
 }
 
 /** The data of an entry with a change that nobody proposed and nobody waits for. */

@@ -4,7 +4,7 @@ import { assert, unreachable } from "../../base/assert.ts";
 import type { MemberId } from "../../base/brand.ts";
 import { EMPTY, utf8ToBytes } from "../../base/bytes.ts";
 import { type ConfChangeSingle, ConfChangeTransition, ConfChangeType } from "../conf-change.ts";
-import { type ConfState, type Message, MessageType } from "../message.ts";
+import { type ConfState, EntryType, type Message, MessageType, newEntry } from "../message.ts";
 import { isJoint } from "../quorum/joint.ts";
 import { StateType } from "../raft.ts";
 import { SafetyChecker } from "./safety.ts";
@@ -271,7 +271,10 @@ export class Simulation {
   #propose(member: SimMember): void {
     const text = utf8ToBytes(`p${this.#proposals++}`);
     if (this.#chance(80)) member.with((raw) => raw.propose(text));
-    else member.with((raw) => raw.proposeAll([text, EMPTY, text]));
+    else {
+      const entries = [text, EMPTY, text].map((data) => newEntry(0, 0, EntryType.Normal, data));
+      member.with((raw) => raw.proposeAll(entries));
+    }
   }
 
   #read(member: SimMember): void {
