@@ -294,6 +294,23 @@ test("a leader that is cut off neither ends nor prolongs a lease", async () => {
   await cluster.until("so does the old leader", () => leader.member.lessor.lookup(7n as never) === undefined);
 });
 
+test("a leader that is cut off does not say that there is no such lease: another may have granted it", async () => {
+  const cluster = await started();
+  const leader = await cluster.leader();
+  await cluster.put(leader, "k", "v");
+  cluster.network.partition([[leader.id], others(cluster, leader).map(({ id }) => id)]);
+  const asked = cluster.fails(
+    leader,
+    "Lease/LeaseTimeToLive",
+    encodeLeaseTimeToLiveRequest({ id: 9n, keys: false }),
+  );
+  const { call, requests } = leader.open("/etcdserverpb.Lease/LeaseKeepAlive", {}, () => {})!;
+  requests.message(encodeLeaseKeepAliveRequest({ id: 9n }));
+  await cluster.until("the keepalive fails", () => call.done, 30_000);
+  assert.deepEqual(call.messages, []);
+  assert.ok((await asked).message.length > 0);
+});
+
 test("the rest of a long lease outlives the leader when checkpoints are on", async () => {
   const cluster = await started(3, { leaseCheckpoint: true });
   const leader = await cluster.leader();

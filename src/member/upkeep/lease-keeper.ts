@@ -71,13 +71,8 @@ export class LeaseKeeper {
   renew(id: LeaseId, waiter: RenewWaiter): void {
     const { raft } = this.#member;
     if (!raft.isLeader) waiter.notPrimary();
-    else if (raft.isActive || this.#member.canReadNow) this.#renewProved(id, waiter);
-    else
-      this.#member.read({
-        ready: () => this.#renewProved(id, waiter),
-        // Leadership could not be proved: the client shall turn to another member.
-        failed: (error) => waiter.failed(error === errors.stopped ? error : errors.notPrimary),
-      });
+    else if (raft.isActive || this.#member.canReadNow) this.#renewVouched(id, waiter);
+    else this.#renewProved(id, waiter);
   }
 
   /** Has the leader renew. */
@@ -144,13 +139,25 @@ export class LeaseKeeper {
         const lease = lessor.lookup(id);
         // A leader just elected may not have applied what was granted before it.
         if (!lessor.isPrimary) waiter.failed(errors.leaderChanged);
-        else if (lease === undefined) waiter.found(NO_LEASE);
+        else if (lease === undefined) this.#findNone(id, waiter);
         else
           waiter.found({
             ttl: lessor.remainingSeconds(lease, clock.now()),
             grantedTtl: lease.ttl,
             keys: withKeys ? [...lease.keys].map((key) => keyToBytes(key)) : [],
           });
+      },
+      failed: (error) => waiter.failed(error),
+    });
+  }
+
+  /** Another leader may have granted it: who asks again finds it there. */
+  #findNone(id: LeaseId, waiter: TimeToLiveWaiter): void {
+    const { lessor } = this.#member;
+    this.#prove({
+      ready: () => {
+        if (lessor.isPrimary && lessor.lookup(id) === undefined) waiter.found(NO_LEASE);
+        else waiter.failed(errors.leaderChanged);
       },
       failed: (error) => waiter.failed(error),
     });
@@ -165,15 +172,25 @@ export class LeaseKeeper {
     for (const { waiter } of over) waiter.renewed(0);
   }
 
-  #renewProved(id: LeaseId, waiter: RenewWaiter): void {
+  /** A leader that was followed a moment ago may prolong what it knows. That a lease is unknown it must not say unproved. */
+  #renewVouched(id: LeaseId, waiter: RenewWaiter): void {
     const { lessor, options } = this.#member;
-    if (options.fastLeaseKeepAlive && lessor.lookup(id) !== undefined) this.#renewNow(id, waiter);
-    // It may be known by an entry that is committed and not yet applied.
+    if (lessor.lookup(id) === undefined) this.#renewProved(id, waiter);
+    else if (options.fastLeaseKeepAlive) this.#renewNow(id, waiter);
+    // Its end may be committed and not yet applied.
     else
       this.#member.whenCaughtUp({
         ready: () => this.#renewNow(id, waiter),
         failed: (error) => waiter.failed(error),
       });
+  }
+
+  #renewProved(id: LeaseId, waiter: RenewWaiter): void {
+    this.#prove({
+      ready: () => this.#renewNow(id, waiter),
+      // Leadership could not be proved: the client shall turn to another member.
+      failed: (error) => waiter.failed(error === errors.stopped ? error : errors.notPrimary),
+    });
   }
 
   /** A leader that lost its followers unnoticed must not say how long a lease lives. */
