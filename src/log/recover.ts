@@ -180,19 +180,18 @@ class Recovery {
   }
 
   async #openSegment(number: number, replayed: boolean): Promise<void> {
-    const { directory, disk } = this.#options;
+    const { directory, disk, digest } = this.#options;
     const handle = await disk.open(filePath(directory, number, "segment"), "write");
     this.#opened.push(handle);
-    const file = await openFile(handle, "segment", number, this.#options.digest);
+    const file = await openFile(handle, "segment", number, digest);
     const listed = this.#manifest?.segments.find((one) => one.file === number)?.bytes ?? 0;
-    const size = listed === 0 ? file.diskBytes : listed;
+    // A seal that no manifest promises may be all that a crash kept of the last flush: only what stands before it says whether it counts.
     const trailer =
-      size > file.diskBytes ? undefined : await readSeal(file, this.#options.digest, size, listed > 0);
-    if (listed > 0 && trailer === undefined)
-      throw this.#corrupt(file, size, "the segment's footer is missing");
-    if (trailer !== undefined && file.diskBytes > size) this.#untrimmed.push({ file, size });
+      listed > 0 && listed <= file.diskBytes ? await readSeal(file, digest, listed, true) : undefined;
+    if (trailer === undefined && (listed > 0 || !replayed))
+      throw this.#corrupt(file, listed, "the segment's footer is missing");
+    if (trailer !== undefined && file.diskBytes > listed) this.#untrimmed.push({ file, size: listed });
     if (!replayed) {
-      if (trailer === undefined) throw this.#corrupt(file, size, "the segment's footer is missing");
       this.#files.push(file);
       return;
     }
@@ -203,7 +202,7 @@ class Recovery {
     const result = await scanRecords(
       handle,
       number,
-      this.#options.digest,
+      digest,
       (kind, bytes, start, end, offset) => this.#visit(file, kind, bytes, start, end, offset),
       trailer === undefined ? file.pageCrcs : undefined,
     );
