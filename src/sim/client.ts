@@ -1,7 +1,6 @@
 // A client of the simulated member: calls as promises, each key-value call recorded with what it was told. A call while the machine
 // is down is none: the client waits until it is up. It never tries again by itself.
 
-import { must } from "../base/assert.ts";
 import { millis } from "../base/brand.ts";
 import { latin1ToBytes } from "../base/bytes.ts";
 import {
@@ -165,10 +164,12 @@ export class SimClient {
         sim.callsWaiting--;
         resolve(outcome);
       };
-      const call = must(
-        machine.call(`/etcdserverpb.${method}`, message, () => end(LOST)),
-        "the machine is up",
-      );
+      const call = machine.call(`/etcdserverpb.${method}`, message, () => end(LOST));
+      // It died while the client turned to it.
+      if (call === undefined) {
+        end(LOST);
+        return;
+      }
       void call.ended.then(() => {
         if (call.error !== undefined) end({ kind: "error", error: call.error });
         else end({ kind: "ok", response: decode(call.messages[0]!) });

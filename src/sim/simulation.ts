@@ -63,6 +63,8 @@ const QUIET_MILLIS = 12_000;
 const STEPS_MAX = 150_000;
 /** A fault may have looked at four damaged copies that deliver nothing, each with a patience of its own. */
 const END_PATIENCE_MILLIS = 120_000;
+/** Without pre-vote a member that was away may spoil several elections before one who has everything wins. */
+const LEADERLESS_MILLIS_MAX = 30_000;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   return new Simulation(options).run();
@@ -328,7 +330,10 @@ class Simulation {
   async #look(): Promise<void> {
     const sim = this.#sim;
     const client = new SimClient(sim, Number.POSITIVE_INFINITY);
-    if (this.#isCluster) await settle(sim, client);
+    if (this.#isCluster) {
+      await this.#until(LEADERLESS_MILLIS_MAX, () => leading(sim) !== undefined);
+      await settle(sim, client);
+    }
     await this.#lookAtLeases(client);
     const written = await client.put(putRequest("end", "written"));
     if (written.kind === "error" && !this.#hasQuota)
@@ -341,7 +346,8 @@ class Simulation {
       await machine.stop();
       while (!machine.up) await sleep(sim, 10);
     }
-    if (this.#isCluster) await this.#until(5000, () => leading(sim) !== undefined && this.#areEven);
+    if (this.#isCluster)
+      await this.#until(LEADERLESS_MILLIS_MAX, () => leading(sim) !== undefined && this.#areEven);
     await this.#hashEverywhere(client, revision);
     const rows: string[][] = [];
     for (const machine of sim.members) {
