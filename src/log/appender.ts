@@ -249,7 +249,12 @@ export class Appender implements LogWriter {
     this.#finish([...parts, ...behind]);
     this.#flushing = false;
     if (this.#waiting.length > 0) void this.#run();
-    for (const done of waiting) done();
+    try {
+      for (const done of waiting) done();
+    } catch (error) {
+      // What is safe is applied at once, which reads: a device that gives nothing back ends the member as one that takes nothing does.
+      this.#fail(error);
+    }
   }
 
   /**

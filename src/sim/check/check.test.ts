@@ -70,6 +70,38 @@ test("what was answered, lost, or ended by a lease explains a history; nothing e
   assert.match(problemsOf(forgotten, ["a=1@2/2/1"]), /the keys at the end/);
 });
 
+test("of two lost calls each explains the revision that the other cannot", () => {
+  const a = (revision: number): Change => put(row("a", "1", revision, revision, 1));
+  const history = (): History =>
+    historyOf([a(2)], [removal("a")], [a(4)], [put(row("b", "1", 5, 5, 1))], [removal("a")]);
+  const answered = (one: History): History => {
+    for (const [key, revision] of [
+      ["a", 2],
+      ["a", 4],
+      ["b", 5],
+    ] as const)
+      called(one, { type: "put", request: putRequest(key, "1"), outcome: putAnswer(revision) });
+    return one;
+  };
+  const lost = (end: string): Call => ({
+    type: "delete",
+    request: deleteRequest("a", end),
+    outcome: { kind: "lost" },
+  });
+  const both = history();
+  called(both, lost(""));
+  called(both, lost("z"));
+  assert.equal(problemsOf(answered(both), ["b=1@5/5/1"]), "");
+  const one = history();
+  called(one, lost("z"));
+  assert.match(problemsOf(answered(one), ["b=1@5/5/1"]), /nobody made revision 6: -a/);
+  // The second one is called when both deletions have been seen.
+  const late = answered(history());
+  called(late, lost(""));
+  called(late, lost("z"));
+  assert.match(problemsOf(late, ["b=1@5/5/1"]), /nobody made revision 3: -a/);
+});
+
 test("an answered write that no revision shows, a doubled one, and a stale read are seen", () => {
   const lostWrite = historyOf([put(row("a", "1", 2, 2, 1))]);
   called(lostWrite, { type: "put", request: putRequest("a", "1"), outcome: putAnswer(2) });

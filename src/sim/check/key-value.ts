@@ -41,11 +41,12 @@ export type KeyValueResult = {
 export function checkKeyValues(history: History, finalRows: readonly string[]): KeyValueResult {
   const walk = new Walk(history);
   walk.run();
-  checkRealTime(history, walk.placed);
+  const { placed, revocations } = walk.result();
+  checkRealTime(history, placed);
   const rows = walk.state.range("\0", "\0").map(showRow);
   if (rows.join() !== finalRows.join())
     history.violation(`the keys at the end are ${finalRows.join()} and should be ${rows.join()}`);
-  return { revocations: walk.revocations, checked: walk.placed.length };
+  return { revocations, checked: placed.length };
 }
 
 /** `told`: its caller knows that it happened. One that was told nothing, or of a failure, may happen later than its answer. */
@@ -56,18 +57,30 @@ type Placed = {
   readonly told: boolean;
 };
 
+/** A revision that no caller was told of, and who may have made it: calls that were told nothing, or the end of a lease (0 = it cannot). */
+type Unclaimed = {
+  readonly revision: number;
+  readonly candidates: readonly Write[];
+  readonly lease: bigint;
+  record: Write | undefined;
+};
+
 class Walk {
   readonly state = new ModelState();
-  readonly placed: Placed[] = [];
-  readonly revocations = new Map<bigint, number>();
+  readonly #placed: Placed[] = [];
+  readonly #unclaimed: Unclaimed[] = [];
+  readonly #madeBy = new Map<Write, Unclaimed>();
   readonly #history: History;
   readonly #writes = new Map<number, Write>();
   readonly #reads = new Map<number, Record[]>();
+  /** Calls that may have happened or not, and the newest revision that was answered before each began: what it made is newer. */
   readonly #unsure: Write[] = [];
+  readonly #floors: ReadonlyMap<Write, number>;
 
   constructor(history: History) {
     this.#history = history;
     for (const record of history.records) this.#sort(record);
+    this.#floors = floorsOf(this.#unsure, history.records);
   }
 
   run(): void {
@@ -131,29 +144,52 @@ class Walk {
         this.#history.violation(
           `${name(claimed)} at ${revision} answered ${actual} and should have answered ${expected.answer}`,
         );
-      this.placed.push({ record: claimed, revision, writes: true, told: true });
+      this.#placed.push({ record: claimed, revision, writes: true, told: true });
       return;
     }
-    const at = this.#unsure.findIndex((record) => {
+    const candidates = this.#unsure.filter((record) => {
+      if (revision <= this.#floors.get(record)!) return false;
       const expected = expect(this.state, record, revision);
       return expected.changes.length > 0 && showChanges(expected.changes) === shown;
     });
-    if (at >= 0) {
-      const [record] = this.#unsure.splice(at, 1);
-      this.placed.push({ record: record!, revision, writes: true, told: false });
-    } else if (!this.#isRevocation(revision))
-      this.#history.violation(`nobody made revision ${revision}: ${shown}`);
+    const unclaimed = { revision, candidates, lease: this.#revokedAt(revision), record: undefined };
+    if (this.#assign(unclaimed, new Set())) this.#unclaimed.push(unclaimed);
+    else this.#history.violation(`nobody made revision ${revision}: ${shown}`);
   }
 
-  /** All keys of one lease, in order, at once. */
-  #isRevocation(revision: number): boolean {
+  /** Finds a call that made it; one that is taken may make room when another, or a lease's end, explains what it was taken for. */
+  #assign(unclaimed: Unclaimed, asked: Set<Write>): boolean {
+    for (const record of unclaimed.candidates) {
+      if (asked.has(record)) continue;
+      asked.add(record);
+      const taken = this.#madeBy.get(record);
+      if (taken !== undefined && !this.#assign(taken, asked)) continue;
+      this.#madeBy.set(record, unclaimed);
+      unclaimed.record = record;
+      return true;
+    }
+    if (unclaimed.lease === 0n) return false;
+    unclaimed.record = undefined;
+    return true;
+  }
+
+  /** The lease all of whose keys went at once, in order. */
+  #revokedAt(revision: number): bigint {
     const changes = this.#history.revisions.get(revision)!;
     const lease = this.state.rows.get(changes[0]!.key)?.lease ?? 0n;
-    if (lease === 0n || changes.some(({ row }) => row !== undefined)) return false;
+    if (lease === 0n || changes.some(({ row }) => row !== undefined)) return 0n;
     const keys = [...this.state.rows.values()].filter((row) => row.lease === lease).map(({ key }) => key);
-    if (keys.sort().join() !== changes.map(({ key }) => key).join()) return false;
-    this.revocations.set(lease, revision);
-    return true;
+    return keys.sort().join() === changes.map(({ key }) => key).join() ? lease : 0n;
+  }
+
+  result(): { readonly placed: readonly Placed[]; readonly revocations: ReadonlyMap<bigint, number> } {
+    const placed = this.#placed.slice();
+    const revocations = new Map<bigint, number>();
+    for (const { record, revision, lease } of this.#unclaimed) {
+      if (record !== undefined) placed.push({ record, revision, writes: true, told: false });
+      else revocations.set(lease, revision);
+    }
+    return { placed, revocations };
   }
 
   #check(revision: number): void {
@@ -168,7 +204,7 @@ class Walk {
           `${name(record)} at ${revision} answered ${actual} and should have answered ${expected}`,
         );
       if (record.outcome.kind !== "ok" || record.type === "compact") continue;
-      this.placed.push({
+      this.#placed.push({
         record,
         revision: record.outcome.response.header!.revision,
         writes: false,
@@ -176,6 +212,21 @@ class Walk {
       });
     }
   }
+}
+
+function floorsOf(unsure: readonly Write[], records: readonly Record[]): ReadonlyMap<Write, number> {
+  const answered = records
+    .filter(({ type, outcome }) => type !== "compact" && outcome.kind === "ok")
+    .sort((a, b) => a.ended - b.ended);
+  const floors = new Map<Write, number>();
+  let newest = 0;
+  let next = 0;
+  for (const record of [...unsure].sort((a, b) => a.began - b.began)) {
+    for (; next < answered.length && answered[next]!.ended < record.began; next++)
+      newest = Math.max(newest, revisionOf(answered[next]!));
+    floors.set(record, newest);
+  }
+  return floors;
 }
 
 function expect(before: ModelState, record: Write, revision: number): Expected {
