@@ -101,7 +101,8 @@ export class Operator {
     const url = `http://10.0.2.${round}:2380`;
     const request = encodeMemberUpdateRequest({ id: machine.id, peerUrls: [url] });
     await this.#client.call("Cluster/MemberUpdate", request, decodeMemberUpdateResponse, this.#at());
-    const list = await this.#list();
+    // Also when the history is over: a member that is told to be where it does not listen cannot be asked.
+    const list = await this.#list(true);
     if (!list?.members.some(({ peerUrls }) => peerUrls.includes(url))) return;
     happened(this.#sim, "member updated");
     machine.memberOptions = { ...machine.memberOptions, peerUrls: [url] };
@@ -122,10 +123,10 @@ export class Operator {
     if (!machine.gone) machine.remove();
   }
 
-  /** Undefined when the history ends before anybody knows. */
-  async #list(): Promise<MemberListResponse | undefined> {
+  /** Undefined when the history ends before anybody knows, unless it must be known. */
+  async #list(must = false): Promise<MemberListResponse | undefined> {
     const request = encodeMemberListRequest({ linearizable: true });
-    while (this.#sim.running) {
+    while (must || this.#sim.running) {
       const list = await this.#client.call(
         "Cluster/MemberList",
         request,
