@@ -167,6 +167,35 @@ test("a power loss while a segment is closed loses nothing acknowledged, whateve
   assert.ok(lost > 0, "some flushes are torn");
 });
 
+test("a segment whose footer is torn in its trailer goes on where it was to be closed", async () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    const { disk, gate, log, append } = await start(seed);
+    append(600);
+    const { file } = log.writer.placeOf(index(1));
+    do append(600);
+    while (log.writer.placeOf(index(log.raft.lastIndex())).offset < 0.6 * limits.segmentBytesMax);
+    log.writer.flushSync();
+    for (let i = 0; i < 20; i++) await turn();
+    do append(600);
+    while (log.writer.placeOf(index(log.raft.lastIndex())).file === file);
+    const last = log.raft.lastIndex() - 1;
+    const path = `${directory}/0000000001.segment`;
+    let written: Uint8Array = new Uint8Array();
+    disk.fault = (kind) => {
+      if (kind !== "sync") return undefined;
+      written = disk.bytesOf(path);
+      return "crash";
+    };
+    assert.throws(() => log.writer.flushSync());
+    disk.restart();
+    disk.fault = undefined;
+    let end = written.length;
+    while (written[end - 1] === 0) end--;
+    disk.place(path, seed % 2 === 0 ? written.fill(0, end - seed) : written.fill(0xa5, end - seed, end));
+    assert.equal(await lastAfterRestart(disk, gate), last, `seed ${seed}`);
+  }
+});
+
 test("while no new segment can be made the current one goes on, and is read back", async () => {
   const { disk, gate, log, append } = await start(1);
   disk.fault = (kind) => (kind === "allocate" ? { code: "EIO" } : undefined);

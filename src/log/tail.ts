@@ -5,10 +5,11 @@
 //   1. The bad record stands before the place that the flush mark names: it had been flushed and acknowledged. Damage. The mark is
 //      exact for a log that was idle or closed, and lags a second or two for one that was busy.
 //   2. A good record behind it carries a flush that began behind the bad one: that one had been safe. Damage.
-//   3. A sector of the bad record is all zeros, as a write that never reached the disk leaves it in a zero-filled segment. Torn.
-//   4. No mark can be read: it is written before the first record and flushed then, so it is damaged too. Nothing more is assumed.
-//   5. With one bit flipped back the record is good, and so is all that follows it. Rot, since no crash leaves that.
-//   6. Anything else (garbage, a half-written sector, a shorter file) stands where nothing acknowledged can be proved to be. Torn.
+//   3. A good record is the seal that closed the segment in the same flush, with its trailer torn. Only the seal is lost.
+//   4. A sector of the bad record is all zeros, as a write that never reached the disk leaves it in a zero-filled segment. Torn.
+//   5. No mark can be read: it is written before the first record and flushed then, so it is damaged too. Nothing more is assumed.
+//   6. With one bit flipped back the record is good, and so is all that follows it. Rot, since no crash leaves that.
+//   7. Anything else (garbage, a half-written sector, a shorter file) stands where nothing acknowledged can be proved to be. Torn.
 import type { Digest } from "../ports/digest.ts";
 import type { DiskFile } from "../ports/disk.ts";
 import { sizeWithOneFlip } from "./bit-flip.ts";
@@ -21,7 +22,7 @@ const WINDOW_BYTES = 1 << 20;
 export type TailPlace = {
   readonly file: DiskFile;
   readonly number: number;
-  /** Where the last good record ends. */
+  /** Where the last good record ends, or where a seal without its trailer begins. */
   readonly end: number;
   /** Everything before this was flushed; undefined when no mark could be read. */
   readonly flushed: number | undefined;
@@ -49,6 +50,7 @@ export async function judgeTail(place: TailPlace, digest: Digest): Promise<numbe
   if (tail.length === 0) return end;
   await file.read(tail, end);
   rejectFlushedLoss(file.path, tail, number, end, digest);
+  if (goodSize(tail, 0, number, end, digest) > 0) return end + tail.length;
   if (looksTorn(tail, number, end, size)) return end + tail.length;
   if (flushed === undefined) {
     throw new CorruptionError(
