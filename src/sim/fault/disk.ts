@@ -34,6 +34,8 @@ export const failedFlush: FaultKind = {
     let failed = false;
     const before = sim.machine.fatals;
     sim.machine.fault = (kind, path) => {
+      // A start that cannot flush is refused, and tried again; here it is about a member that serves.
+      if (sim.machine.memberIfAny === undefined) return undefined;
       if (kind !== "sync" || failed || !path.endsWith(".segment")) return undefined;
       failed = true;
       happened(sim, "failed-flush");
