@@ -22,6 +22,15 @@ interface Row {
   readonly pairs: number;
 }
 
+const USAGE = `npm run bench -- [options]   Cairn and the real etcd, workload by workload; a ratio above 1 says that Cairn is better
+
+  --list         names the workloads
+  --only WORDS   those whose names hold one of the words, separated by commas
+  --pairs N      runs of each side; the ratio is the median (3)
+  --quick        a short form, for a look
+  --json FILE    writes the figures for machines too
+  --ours COMMAND another program in place of bin/etcd`;
+
 const { values } = parseArgs({
   options: {
     only: { type: "string" },
@@ -30,6 +39,7 @@ const { values } = parseArgs({
     json: { type: "string" },
     ours: { type: "string" },
     list: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
 
@@ -100,6 +110,10 @@ async function runWorkload(
 }
 
 async function main(): Promise<void> {
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
   const only = values.only?.split(",");
   const chosen = workloads.filter(
     ({ name }) => only === undefined || only.some((word) => name === word || name.includes(word)),

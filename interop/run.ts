@@ -51,6 +51,16 @@ const all: readonly Case[] = [
   ...apiserverCases,
 ];
 
+const USAGE = `npm run interop -- [words] [options]   runs the cases whose names hold one of the words, or all
+
+  --list            names the cases
+  --quick           the short form of each, as CI runs it
+  --seed S          of what is random (random itself)
+  --ops N           operations of the differential run (100,000)
+  --rounds N        of kills and failovers (50)
+  --seconds N       of load (60)
+  --subject COMMAND another program in place of bin/etcd`;
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -61,6 +71,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: "string" },
     seconds: { type: "string" },
     list: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   },
 });
 
@@ -91,6 +102,10 @@ function indent(text: string): string {
 }
 
 async function main(): Promise<void> {
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
   const chosen = all.filter(
     ({ name }) => positionals.length === 0 || positionals.some((word) => name.includes(word)),
   );

@@ -1,9 +1,9 @@
 // `npm run sim`: simulates histories of a member and of clusters under faults, one per seed, and closes with `N passed, N failed`. A failure
-// prints the command that replays it. Options: --seed S (one history, or the first of several), --seeds N, --minutes M (until the time is
-// over), --members N (always so many; otherwise one, three or five, by turns), --jobs N (processes that simulate; one per core).
+// prints the command that replays it. Its options: USAGE.
 import { type ChildProcess, fork } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { nodeDigest } from "../src/node/digest.ts";
 import { simulate } from "../src/sim/simulation.ts";
 
@@ -57,20 +57,51 @@ function work(): void {
   });
 }
 
-function numberOption(name: string): number | undefined {
-  const at = process.argv.indexOf(`--${name}`);
-  if (at < 0) return undefined;
-  const value = Number(process.argv[at + 1]);
-  if (Number.isFinite(value)) return value;
-  console.error(`--${name} needs a number`);
+const USAGE = `npm run sim -- [options]   simulates histories under faults, one per seed; a failing one prints its replay command
+
+  --seed S      one history; with --seeds or --minutes the first of several (1)
+  --seeds N     so many histories (${SEEDS})
+  --minutes M   histories until the time is over
+  --members N   always so many members; otherwise one, three or five, by turns
+  --jobs N      processes that simulate (one per core)`;
+
+const OPTIONS = {
+  seed: { type: "string" },
+  seeds: { type: "string" },
+  minutes: { type: "string" },
+  members: { type: "string" },
+  jobs: { type: "string" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+function fail(problem: string): never {
+  console.error(`${problem}\n\n${USAGE}`);
   process.exit(2);
 }
 
+function readOptions(): (name: Exclude<keyof typeof OPTIONS, "help">) => number | undefined {
+  try {
+    const { values } = parseArgs({ options: OPTIONS });
+    if (values.help === true) {
+      console.log(USAGE);
+      process.exit(0);
+    }
+    return (name) => {
+      const text = values[name];
+      if (text === undefined) return undefined;
+      return Number.isFinite(Number(text)) ? Number(text) : fail(`--${name} needs a number`);
+    };
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
 function main(): void {
-  const first = numberOption("seed") ?? 1;
+  const numberOption = readOptions();
+  const seed = numberOption("seed");
+  const first = seed ?? 1;
   const minutes = numberOption("minutes");
-  const one =
-    numberOption("seed") !== undefined && numberOption("seeds") === undefined && minutes === undefined;
+  const one = seed !== undefined && numberOption("seeds") === undefined && minutes === undefined;
   const count = one
     ? 1
     : (numberOption("seeds") ?? (minutes === undefined ? SEEDS : Number.POSITIVE_INFINITY));
