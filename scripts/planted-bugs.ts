@@ -104,7 +104,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "a proposal that waited for a leader is sent twice",
     file: "member/consensus/proposal-batch.js",
     from: "if (!this.#propose(part))",
-    to: "if (list.length > 1)\n                this.#propose(part);\n            if (!this.#propose(part))",
+    to: "if (entries.length > 1)\n                this.#propose(part);\n            if (!this.#propose(part))",
   },
   {
     name: "a leader that stood still renews a lease without asking the others",
