@@ -5,8 +5,9 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { type Certificates, makeCertificates } from "../interop/lib/certificates.ts";
+import { killAll } from "../interop/lib/children.ts";
 import { makeRunDir, removeRunDirs } from "../interop/lib/paths.ts";
-import { killAll, realEtcd, type ServerCommand, subject } from "../interop/lib/server.ts";
+import { realEtcd, type ServerCommand, subject } from "../interop/lib/server.ts";
 import { type Measures, withSession } from "./session.ts";
 import { metrics, type Workload, workloads } from "./workloads.ts";
 

@@ -23,8 +23,9 @@ import { metricsCases } from "./cases/metrics.ts";
 import { peerCases } from "./cases/peer.ts";
 import { snapshotCases } from "./cases/snapshot.ts";
 import type { Case, Settings } from "./lib/case.ts";
+import { killAll } from "./lib/children.ts";
 import { removeRunDirs } from "./lib/paths.ts";
-import { killAll, subject } from "./lib/server.ts";
+import { subject } from "./lib/server.ts";
 
 const defaultLimitMs = 180_000;
 

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { peer } from "../peers.ts";
+import { endWithRun } from "./children.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface LoadReport {
@@ -35,6 +36,7 @@ export class ClusterLoad {
     const child = spawn(argv[0]!, argv.slice(1), {
       stdio: ["pipe", "pipe", "inherit"],
     });
+    endWithRun(child);
     const load = new ClusterLoad(child);
     await load.report();
     return load;

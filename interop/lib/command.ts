@@ -1,6 +1,7 @@
 // Runs a program to its end with a time limit and gives back what it printed. Every case of the interop suite uses it.
 // It must never leave a child behind: whatever outlives its time is killed.
 import { spawn } from "node:child_process";
+import { endWithRun } from "./children.ts";
 
 export interface CommandOptions {
   readonly input?: string;
@@ -25,6 +26,7 @@ export function runCommand(argv: readonly string[], options: CommandOptions = {}
       env: { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
     });
+    endWithRun(child);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let partial = "";

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { kubectl, peer } from "../peers.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
+import { endWithRun } from "./children.ts";
 import { type CommandOptions, type CommandResult, mustRun, runCommand, tail } from "./command.ts";
 import { freePort } from "./ports.ts";
 import type { Server } from "./server.ts";
@@ -78,7 +79,7 @@ export class Kubernetes {
     const log = openSync(logFile, "a");
     const child = spawn(argv[0]!, argv.slice(1), { stdio: ["ignore", log, log] });
     closeSync(log);
-    process.once("exit", () => child.kill("SIGKILL"));
+    endWithRun(child);
     const kubectlArgv = [
       await kubectl(),
       `--server=https://127.0.0.1:${port}`,

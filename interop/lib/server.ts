@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { peer } from "../peers.ts";
 import type { Certificates } from "./certificates.ts";
+import { endWithRun } from "./children.ts";
 import { tail } from "./command.ts";
 import { isHealthy, type Place } from "./network.ts";
 import { projectRoot } from "./paths.ts";
@@ -46,7 +47,6 @@ export interface ServerOptions {
 }
 
 const readyTimeoutMs = 30_000;
-const running = new Set<ChildProcess>();
 
 /** The server under test: CAIRN_SUBJECT, split at spaces, or this checkout's own bin/etcd. `etcd` means the real one. */
 export async function subject(text = process.env["CAIRN_SUBJECT"]): Promise<ServerCommand> {
@@ -175,8 +175,7 @@ export class Server {
     child.on("error", () => {
       // waitReady tells, with the log.
     });
-    running.add(child);
-    child.once("exit", () => running.delete(child));
+    endWithRun(child);
     this.#child = child;
   }
 
@@ -273,9 +272,4 @@ export class Server {
 
 export function readTls(tls: Certificates): { ca: Buffer; cert: Buffer; key: Buffer } {
   return { ca: readFileSync(tls.ca), cert: readFileSync(tls.clientCert), key: readFileSync(tls.clientKey) };
-}
-
-/** Called when a run is broken off: no server of ours survives. */
-export function killAll(): void {
-  for (const child of running) child.kill("SIGKILL");
 }
