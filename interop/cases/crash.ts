@@ -231,6 +231,10 @@ async function crash(settings: Settings, server: Server): Promise<void> {
       );
       if (round % 10 === 9) await callOnce(target, paths.compact, compact(ledger.highest - 1, false));
       if (round % 25 === 24) verify(ledger, await readAll(target, prefix, "crash0"), () => true);
+      if (round % 50 === 49)
+        console.log(
+          `        ${round + 1} kills, ${ledger.acknowledged} acknowledged writes, none lost so far`,
+        );
     } catch (error) {
       throw new Error(`${where}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -244,7 +248,7 @@ async function crash(settings: Settings, server: Server): Promise<void> {
 export const crashCases: readonly Case[] = [
   {
     name: "crash: kill -9 under load with torn tails loses no acknowledged write and uses no revision twice",
-    limitMs: 1_800_000,
+    limitMs: 3_600_000,
     run: (settings) => withServer(settings.subject, {}, (server) => crash(settings, server)),
   },
 ];
