@@ -24,6 +24,9 @@ import { filePath } from "./paths.ts";
 
 /** Written at once; a multiple of the page. */
 const WRITE_BYTES = 256 << 10;
+/** Writes, and flushes of finished runs, that may wait for the disk: four megabytes and two runs. */
+const WRITES_MAX = 16;
+const FLUSHES_MAX = 2;
 
 export type RunOptions = {
   readonly directory: string;
@@ -45,7 +48,7 @@ type OpenRun = {
 
 /**
  * Writes values one after the other into as many runs as they need. `add` never waits; call `drain` when `full`. The disk works beside the
- * caller: one write and the flush of one finished run are under way at most, and whoever drains waits for those before.
+ * caller, writes in their order and flushes beside them; whoever drains waits when too many are behind.
  */
 export class RunWriter {
   readonly #options: RunOptions;
@@ -59,10 +62,8 @@ export class RunWriter {
   #buffer: Uint8Array = new Uint8Array(WRITE_BYTES);
   #used = 0;
   #run: OpenRun | undefined;
-  #writing: Promise<void> | undefined;
-  #closing: Promise<void> | undefined;
-  /** Why one of them failed. */
-  #failure: { readonly error: unknown } | undefined;
+  readonly #writes = new Behind(WRITES_MAX);
+  readonly #flushes = new Behind(FLUSHES_MAX);
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -82,46 +83,41 @@ export class RunWriter {
 
   /** Begins to write what is full, and to close the run when it has its size. */
   async drain(): Promise<void> {
-    await this.#settle(this.#writing);
     const run = this.#run;
     if (run === undefined) return;
-    if (!this.#isWhole(run)) {
-      this.#writing = this.#watched(this.#write(run, this.#filled.splice(0)));
-      return;
+    if (this.#isWhole(run)) this.#close(run);
+    else {
+      const buffers = this.#filled.splice(0);
+      this.#writes.add(() => this.#write(run, buffers));
     }
-    await this.#settle(this.#closing);
-    this.#closing = this.#watched(this.#close(run));
+    await this.#writes.room();
+    await this.#flushes.room();
+    this.#check();
   }
 
   /** Closes the last run. All runs are flushed, and their names too, when it returns. */
   async finish(): Promise<LogFile[]> {
-    await this.#settle(this.#writing);
-    await this.#settle(this.#closing);
-    if (this.#run !== undefined) await this.#close(this.#run);
+    if (this.#run !== undefined) this.#close(this.#run);
+    await this.#writes.settled();
+    await this.#flushes.settled();
+    this.#check();
     if (this.#finished.length > 0) await this.#options.disk.syncDirectory(this.#options.directory);
     return this.#finished;
   }
 
   /** Removes what was written: after a failure. */
   async discard(): Promise<void> {
-    await this.#writing;
-    await this.#closing;
+    await this.#writes.settled();
+    await this.#flushes.settled();
     for (const { disk } of this.#files) {
       await disk.close();
       await this.#options.disk.remove(disk.path);
     }
   }
 
-  /** The promise never rejects: the next one who waits is told. */
-  #watched(work: Promise<void>): Promise<void> {
-    return work.catch((error: unknown) => {
-      this.#failure ??= { error };
-    });
-  }
-
-  async #settle(work: Promise<void> | undefined): Promise<void> {
-    await work;
-    if (this.#failure !== undefined) throw this.#failure.error;
+  #check(): void {
+    const failure = this.#writes.failure ?? this.#flushes.failure;
+    if (failure !== undefined) throw failure.error;
   }
 
   #isWhole(run: OpenRun): boolean {
@@ -177,11 +173,22 @@ export class RunWriter {
     }
   }
 
-  /** Before it waits for the first time it has let go of the run: values that are added meanwhile go to the next one. */
-  async #close(run: OpenRun): Promise<void> {
+  /** Values that are added from now on go to the next run. */
+  #close(run: OpenRun): void {
     if (this.#used > 0) this.#turnOver();
     this.#run = undefined;
-    await this.#write(run, this.#filled.splice(0));
+    const buffers = this.#filled.splice(0);
+    this.#writes.add(async () => {
+      await this.#write(run, buffers);
+      const file = await this.#seal(run);
+      this.#flushes.add(async () => {
+        await file.disk.sync();
+        this.#finished.push(file);
+      });
+    });
+  }
+
+  async #seal(run: OpenRun): Promise<LogFile> {
     const file = must(run.file, "a run that is closed has bytes");
     file.dataEnd = run.end;
     file.sealed = true;
@@ -198,9 +205,51 @@ export class RunWriter {
     putU32(seal, 0, digest.crc32(end, digest.crc32(seal.subarray(4), seed)));
     const trailer = encodeTrailer(RUN_MAGIC, file.number, run.end, digest.crc32);
     await file.disk.write([seal, end, trailer], run.end);
-    await file.disk.sync();
     file.diskBytes = run.end + seal.length + 1 + TRAILER_BYTES;
     file.sealedBytes = file.diskBytes;
-    this.#finished.push(file);
+    return file;
+  }
+}
+
+/** Work for the disk, one piece after the other, beside whoever asks for it. After a failure nothing more is begun. */
+class Behind {
+  readonly #max: number;
+  #pieces = 0;
+  #last: Promise<void> = Promise.resolve();
+  #onRoom: (() => void) | undefined;
+  /** Why a piece failed. */
+  failure: { readonly error: unknown } | undefined;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  add(piece: () => Promise<void>): void {
+    this.#pieces++;
+    this.#last = this.#last.then(() => this.#do(piece));
+  }
+
+  /** Resolves when fewer pieces wait than may. */
+  async room(): Promise<void> {
+    while (this.#pieces >= this.#max)
+      await new Promise<void>((resolve) => {
+        this.#onRoom = resolve;
+      });
+  }
+
+  /** Resolves when nothing waits. Never rejects. */
+  settled(): Promise<void> {
+    return this.#last;
+  }
+
+  async #do(piece: () => Promise<void>): Promise<void> {
+    try {
+      if (this.failure === undefined) await piece();
+    } catch (error) {
+      this.failure = { error };
+    }
+    this.#pieces--;
+    this.#onRoom?.();
+    this.#onRoom = undefined;
   }
 }

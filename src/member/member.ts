@@ -120,6 +120,8 @@ export class Member implements EngineEvents {
   #lastLeader = 0n;
   /** Called when a batch is applied and answered: the edge sends what it has, before the next flush of the log begins. */
   onBatchAnswered: (() => void) | undefined;
+  /** Called when a snapshot has taken the place of the state. */
+  onReplaced: (() => void) | undefined;
   /** Called a second after this member was removed from the cluster: it has nothing to do here any more. */
   onRemoved: (() => void) | undefined;
   readonly #autoCompactor: AutoCompactor | undefined;
@@ -383,6 +385,7 @@ export class Member implements EngineEvents {
     this.leaseKeeper.revoked();
     if (store.compactionPending) this.#compaction.resume();
     this.wakeWatchers();
+    this.onReplaced?.();
   }
 
   /** Some watch stream has room again, or a watcher begins in the past. */

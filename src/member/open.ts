@@ -265,11 +265,12 @@ function newSnapshots(
   member: Member,
   engine: RaftEngine,
   directory: string,
-  { disk, random }: World,
+  { disk, digest, random }: World,
 ): PeerSnapshots {
   return new PeerSnapshots({
     member,
     disk,
+    digest,
     directory,
     seed: () => random.below(2 ** 31),
     raft: {

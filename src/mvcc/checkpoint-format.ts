@@ -48,6 +48,11 @@ export class BlockBuffer {
   }
 }
 
+/** Of whole blocks, as a checkpoint gives them out. */
+export function blockKindOf(block: Uint8Array): number {
+  return block.length < BLOCK_HEAD_BYTES ? 0 : block[0]!;
+}
+
 export function blockBytes(block: Int32Array): Uint8Array {
   return new Uint8Array(block.buffer, block.byteOffset, block.byteLength);
 }

@@ -1,6 +1,7 @@
 // A consistent image of the store as of one moment, made in slices while writes go on: the rows of then (later ones are left
-// out), then the keys in order. As long as it is under way nothing is dropped, moved or relocated, so the rows of then stand
-// still; writes only add behind them. Whoever starts one takes all blocks or cancels it.
+// out), then the keys in order. As long as it is under way nothing is dropped or moved, and nothing relocated either unless the places of
+// values do not count (a copy), so the rows of then stand still; writes only add behind them. Whoever starts one takes all blocks or
+// cancels it.
 
 import type { LeaseId, Revision } from "../base/brand.ts";
 import { copyBytes } from "../base/bytes.ts";
@@ -68,6 +69,8 @@ export class RunningCheckpoint implements Checkpoint {
   readonly #chunks: number;
   /** Rows of the last chunk that were there. */
   readonly #lastUsed: number;
+  /** Whether the image names places of values: then they must not change. */
+  readonly #placed: boolean;
   /** By chunk number: its place in the image, and where its rows stand in it when it has holes. */
   readonly #places: number[] = [];
   readonly #ranks: (Uint16Array | undefined)[] = [];
@@ -76,9 +79,10 @@ export class RunningCheckpoint implements Checkpoint {
   #key: Uint8Array | undefined = undefined;
   #holding = true;
 
-  constructor(tables: Tables, compactor: Compactor) {
+  constructor(tables: Tables, compactor: Compactor, placed = true) {
     this.#tables = tables;
     this.#compactor = compactor;
+    this.#placed = placed;
     this.revision = tables.current as Revision;
     this.#files = [...tables.files.numbers];
     this.#leases = [...tables.leases.ids];
@@ -90,7 +94,14 @@ export class RunningCheckpoint implements Checkpoint {
     this.#chunks = rows.order.length;
     this.#lastUsed = this.#chunks === 0 ? 0 : rows.used[rows.order[this.#chunks - 1]!]!;
     compactor.holds++;
-    compactor.checkpoints++;
+    if (placed) compactor.checkpoints++;
+  }
+
+  /** The rows of the last block are those of this chunk's first `used` that are no holes. Only after a ROWS block. */
+  get lastRows(): { readonly chunk: number; readonly used: number } {
+    const index = this.#index - 1;
+    const chunk = this.#tables.rows.order[index]!;
+    return { chunk, used: this.#usedOf(index, chunk) };
   }
 
   next(): Uint8Array | undefined {
@@ -122,7 +133,7 @@ export class RunningCheckpoint implements Checkpoint {
     if (!this.#holding) return;
     this.#holding = false;
     this.#compactor.holds--;
-    this.#compactor.checkpoints--;
+    if (this.#placed) this.#compactor.checkpoints--;
   }
 
   #head(): Int32Array {
@@ -162,7 +173,7 @@ export class RunningCheckpoint implements Checkpoint {
     const { rows } = this.#tables;
     const chunk = rows.order[index]!;
     const words = rows.words[chunk]!;
-    const used = index === this.#chunks - 1 ? this.#lastUsed : rows.used[chunk]!;
+    const used = this.#usedOf(index, chunk);
     const ranks = this.#rank(index, chunk, words, used);
     const count = ranks.rows;
     const rowWords = count * IMAGE_ROW_WORDS;
@@ -194,6 +205,10 @@ export class RunningCheckpoint implements Checkpoint {
       to += WIDE_WORDS;
     }
     return block;
+  }
+
+  #usedOf(index: number, chunk: number): number {
+    return index === this.#chunks - 1 ? this.#lastUsed : this.#tables.rows.used[chunk]!;
   }
 
   /** Notes where the chunk's rows will stand in the image; gives their number, and the wide ones among them. */

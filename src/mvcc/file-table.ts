@@ -19,7 +19,7 @@ export class FileTable {
 
   /** The index of `file`, with one more row of `length` bytes. */
   retain(file: FileNumber, length: number): number {
-    const index = file === this.#last ? this.#lastIndex : this.#indexOf(file);
+    const index = file === this.#last ? this.#lastIndex : this.indexOf(file);
     this.#rows[index]!++;
     this.#bytes[index]! += length;
     return index;
@@ -85,7 +85,8 @@ export class FileTable {
     return [...this.#indexes.keys()].sort((a, b) => a - b);
   }
 
-  #indexOf(file: FileNumber): number {
+  /** Finds the file or takes it in; one without rows goes with seal(). */
+  indexOf(file: FileNumber): number {
     let index = this.find(file);
     if (index === undefined) {
       index = this.#free.pop() ?? this.numbers.length;

@@ -71,6 +71,11 @@ export class Restorer {
     this.#tables = new Tables(options.seed);
   }
 
+  /** What the rows of later blocks call this file, for who gives the values new places (RowPlaces). Behind the head. */
+  indexOf(file: FileNumber): number {
+    return this.#tables.files.indexOf(file);
+  }
+
   /** Takes the next bytes, cut anywhere; fastest when cut as the checkpoint was. False: a problem was found, stop. */
   push(bytes: Uint8Array): boolean {
     let at = 0;
@@ -235,7 +240,7 @@ export class Restorer {
     const { rows, leases, files } = this.#tables;
     const words = rows.words[chunk]!;
     const base = rows.bases[chunk]!;
-    const fileCount = this.#files.length;
+    const fileCount = files.numbers.length;
     const leaseCount = this.#leases.length;
     let from = HEAD_WORDS + 2;
     let before = -1;

@@ -26,6 +26,7 @@ import {
 } from "../wire/generated/etcdserverpb.ts";
 import { decodeLeaseInternalResponse, encodeLeaseInternalRequest } from "../wire/generated/leasepb.ts";
 import {
+  CAIRN_COPY_HEADER,
   CAIRN_DEVICE_HEADER,
   CAIRN_VERSION_HEADER,
   CLUSTER_ID_MISMATCH,
@@ -330,5 +331,7 @@ function parseHash(text: string, cluster: bigint): PeerHash {
 function cairnTraits(headers: IncomingHttpHeaders): Pick<PeerVersions, "cairn"> {
   const version = headerText(headers, CAIRN_VERSION_HEADER);
   if (version === "") return {};
-  return { cairn: { version, deviceFull: headerText(headers, CAIRN_DEVICE_HEADER) === "full" } };
+  const deviceFull = headerText(headers, CAIRN_DEVICE_HEADER) === "full";
+  const copyFormat = Number.parseInt(headerText(headers, CAIRN_COPY_HEADER), 10) || 0;
+  return { cairn: { version, deviceFull, copyFormat } };
 }

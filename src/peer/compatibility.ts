@@ -88,6 +88,8 @@ export function incompatibility(
 export const CAIRN_VERSION_HEADER = "x-cairn-version";
 /** "full": this member's device has no room. */
 export const CAIRN_DEVICE_HEADER = "x-cairn-device";
+/** A number: the newest form of copies that this member takes. */
+export const CAIRN_COPY_HEADER = "x-cairn-copy";
 
 /** types.IDFromString, or undefined. */
 export function idFromHex(text: string): MemberId | undefined {

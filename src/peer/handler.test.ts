@@ -303,6 +303,13 @@ test("the client has of each answer what it means", async () => {
       });
       assert.deepEqual(await client.members(urls, 2000), { clusterId: 0xc1n, members: member.memberList });
       assert.deepEqual(await client.versions(urls, 2000), { server: "3.7.1", cluster: "3.7.0" });
+      for (const traits of [
+        { version: "0.1.0", deviceFull: true, copyFormat: 3 },
+        { version: "0.1.0", deviceFull: false, copyFormat: 0 },
+      ]) {
+        member.traits = traits;
+        assert.deepEqual((await client.versions(urls, 2000)).cairn, traits);
+      }
       assert.deepEqual(await client.promote(urls, memberId(7n), 2000), member.memberList);
       for (const error of [errors.memberNotFound, errors.memberNotLearner, errors.learnerNotReady]) {
         member.promotion = new EtcdFault(error);

@@ -20,6 +20,7 @@ import {
 } from "../wire/generated/etcdserverpb.ts";
 import { decodeLeaseInternalRequest, encodeLeaseInternalResponse } from "../wire/generated/leasepb.ts";
 import {
+  CAIRN_COPY_HEADER,
   CAIRN_DEVICE_HEADER,
   CAIRN_VERSION_HEADER,
   CLUSTER_ID_MISMATCH,
@@ -257,6 +258,7 @@ export function handleVersion(host: PeerHost, request: IncomingMessage, response
   if (traits !== undefined) {
     response.setHeader(CAIRN_VERSION_HEADER, traits.version);
     if (traits.deviceFull) response.setHeader(CAIRN_DEVICE_HEADER, "full");
+    if (traits.copyFormat > 0) response.setHeader(CAIRN_COPY_HEADER, traits.copyFormat);
   }
   const versions = {
     etcdserver: host.introduction.serverVersion,

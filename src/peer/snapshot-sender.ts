@@ -1,4 +1,4 @@
-// Snapshots to one member: POST /raft/snapshot with the MsgSnap in front and the database behind it, read from the body only as fast as
+// Snapshots to one member: POST /raft/snapshot with the MsgSnap in front and the state behind it, read from the body only as fast as
 // the member takes it. Ends in exactly one reportSnapshot, and closes the body whatever happens (snapshot_sender.go).
 import type { MemberId } from "../base/brand.ts";
 import { humanBytes } from "../base/human-bytes.ts";
@@ -59,23 +59,22 @@ export class SnapshotSender {
     }
     const { logger, snapshots, picker } = this.#options;
     const head = encodeHead(message);
-    const size = head.length + body.bytesTotal;
     const fields = {
       "snapshot-index": message.snapshot?.metadata.index ?? 0,
       "remote-peer-id": hexId(message.to),
-      bytes: size,
-      size: humanBytes(size),
     };
+    const announced = body.bytesTotal === undefined ? {} : sizeFields(head.length + body.bytesTotal);
+    const sent = { bytes: 0 };
     const started = performance.now();
     const url = picker.pick();
-    logger.info("sending database snapshot", fields);
+    logger.info("sending database snapshot", { ...fields, ...announced });
     snapshots.inflight.set(++this.#inflight);
-    void this.#post(url, head, body).then((failure) => {
+    void this.#post(url, head, body, sent).then((failure) => {
       snapshots.inflight.set(--this.#inflight);
       body.close();
       if (this.#stopped) return;
-      if (failure === undefined) this.#succeeded(fields, started);
-      else this.#failed(url, failure, fields);
+      if (failure === undefined) this.#succeeded({ ...fields, ...sizeFields(sent.bytes) }, started);
+      else this.#failed(url, failure, { ...fields, ...announced });
     });
   }
 
@@ -102,8 +101,13 @@ export class SnapshotSender {
     if (failure === MEMBER_REMOVED) onRemoved();
   }
 
-  /** Undefined, or why it failed. Never rejects. */
-  #post(url: string, head: Uint8Array, body: SnapshotBody): Promise<string | undefined> {
+  /** Undefined, or why it failed. Never rejects. Counts in `sent` what left. */
+  #post(
+    url: string,
+    head: Uint8Array,
+    body: SnapshotBody,
+    sent: { bytes: number },
+  ): Promise<string | undefined> {
     const { dialer, introduction, remote, logger, timings } = this.#options;
     return new Promise((resolve) => {
       let answered = false;
@@ -138,11 +142,15 @@ export class SnapshotSender {
         this.#underWay.delete(call);
         if (!answered) resolve("stopped");
       });
-      writeBody(call, head, body, timings.snapshotStallMillis).catch((error: unknown) => {
+      writeBody(call, head, body, sent, timings.snapshotStallMillis).catch((error: unknown) => {
         call.destroy(error instanceof Error ? error : new Error(String(error)));
       });
     });
   }
+}
+
+function sizeFields(bytes: number): { readonly bytes: number; readonly size: string } {
+  return { bytes, size: humanBytes(bytes) };
 }
 
 function encodeHead(message: Message): Uint8Array {
@@ -152,26 +160,34 @@ function encodeHead(message: Message): Uint8Array {
   return head;
 }
 
-/** Asks the body for a chunk only when the socket has taken the one before: chunks are valid no longer. */
+/** Asks the body for a chunk only when the socket has taken the one before the last: chunks are valid no longer. */
 async function writeBody(
   call: Call,
   head: Uint8Array,
   body: SnapshotBody,
+  sent: { bytes: number },
   stallMillis: number,
 ): Promise<void> {
-  await written(call, head, stallMillis);
-  let size = 0;
+  let before = written(call, head, stallMillis);
+  sent.bytes = head.length;
   for await (const chunk of body.chunks()) {
     if (call.destroyed || call.writableEnded) return;
-    size += chunk.length;
-    if (chunk.length > 0) await written(call, chunk, stallMillis);
+    if (chunk.length === 0) continue;
+    const now = written(call, chunk, stallMillis);
+    await before;
+    before = now;
+    sent.bytes += chunk.length;
   }
-  if (size !== body.bytesTotal) throw new Error(`snapshot has ${size} bytes instead of ${body.bytesTotal}`);
+  await before;
+  const size = sent.bytes - head.length;
+  if (body.bytesTotal !== undefined && size !== body.bytesTotal)
+    throw new Error(`snapshot has ${size} bytes instead of ${body.bytesTotal}`);
   call.end();
 }
 
+/** May be waited for later: a failure that nobody waits for yet is no uncaught one. */
 function written(call: Call, chunk: Uint8Array, stallMillis: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+  const taken = new Promise<void>((resolve, reject) => {
     const stalled = setTimeout(() => reject(new Error("i/o timeout")), stallMillis).unref();
     const gone = (): void => {
       clearTimeout(stalled);
@@ -185,4 +201,6 @@ function written(call: Call, chunk: Uint8Array, stallMillis: number): Promise<vo
       else reject(error);
     });
   });
+  taken.catch(() => undefined);
+  return taken;
 }

@@ -11,7 +11,7 @@ import { connectedPair, message, TEST_TIMINGS, TestMember } from "./testing/test
 
 const PIECE_BYTES = 64 * 1024;
 
-/** A body whose only memory is one piece, as the contract allows: it is overwritten when the next is asked for. */
+/** A body whose only memory is two pieces, as the contract allows: each is overwritten when the one after the next is asked for. */
 class CountingBody implements SnapshotBody {
   readonly bytesTotal: number;
   asked = 0;
@@ -28,10 +28,10 @@ class CountingBody implements SnapshotBody {
   }
 
   async *chunks(): AsyncIterable<Uint8Array> {
-    const piece = Buffer.alloc(PIECE_BYTES);
+    const pieces = [Buffer.alloc(PIECE_BYTES), Buffer.alloc(PIECE_BYTES)];
     for (let i = 0; i < this.#pieces - (this.#short ? 1 : 0); i++) {
       this.asked++;
-      piece.fill(i + 1);
+      const piece = pieces[i % 2]!.fill(i + 1);
       this.#onPiece();
       yield piece;
     }

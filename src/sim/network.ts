@@ -57,11 +57,14 @@ export class SimNetwork {
   /** When the last message of each link arrives: the next one of an orderly link does not overtake it. */
   readonly #busyUntil = new Map<string, number>();
   readonly weather: Weather = { ...FAIR_WEATHER };
-  readonly counts = { sent: 0, lost: 0, doubled: 0, cut: 0, snapshots: 0 };
+  readonly counts = { sent: 0, lost: 0, doubled: 0, cut: 0, snapshots: 0, copies: 0 };
+  /** Whether members hear of each other that they take copies; else all snapshots are databases, as beside etcd. */
+  readonly #tellsCopies: boolean;
 
   constructor(clock: SimClock, random: SeededRandom) {
     this.#clock = clock;
     this.#random = random;
+    this.#tellsCopies = random.once(2);
   }
 
   /** The network of one process. `close` ends it, as its death does. */
@@ -87,7 +90,10 @@ export class SimNetwork {
     };
     return {
       transport: this.#transport(endpoint, close),
-      peers: simPeerClient((urls, timeout, question) => this.#ask(endpoint, urls, timeout, question)),
+      peers: simPeerClient(
+        (urls, timeout, question) => this.#ask(endpoint, urls, timeout, question),
+        this.#tellsCopies,
+      ),
       close,
       pause: () => {
         endpoint.held ??= [];
@@ -253,6 +259,7 @@ export class SimNetwork {
       if (from.alive && target !== undefined && !lost && !this.#cut.has(`${sender}>${to}`)) {
         await target.receiver.receiveSnapshot(message, once(concatBytes(chunks)));
         this.counts.snapshots++;
+        if (body.bytesTotal === undefined) this.counts.copies++;
         failed = false;
       }
     } catch {

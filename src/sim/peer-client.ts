@@ -14,7 +14,8 @@ export type Ask = <T>(
   question: (answerer: Answerer) => Promise<T>,
 ) => Promise<T>;
 
-export function simPeerClient(ask: Ask): PeerClient {
+/** `tellsCopies`: whether answers say that copies are taken. */
+export function simPeerClient(ask: Ask, tellsCopies: boolean): PeerClient {
   return {
     members: (urls, timeout) =>
       ask(urls, timeout, async ({ receiver, service }) => ({
@@ -25,7 +26,9 @@ export function simPeerClient(ask: Ask): PeerClient {
       ask(urls, timeout, async ({ receiver, service }) => ({
         server: receiver.serverVersion,
         cluster: service.clusterVersion ?? "not_decided",
-        ...(service.traits === undefined ? {} : { cairn: service.traits }),
+        ...(service.traits === undefined
+          ? {}
+          : { cairn: tellsCopies ? service.traits : { ...service.traits, copyFormat: 0 } }),
       })),
     promote: (urls, id, timeout) => ask(urls, timeout, ({ service }) => service.promote(id)),
     renewLease: (urls, id, timeout) => ask(urls, timeout, ({ service }) => service.renewLease(id)),

@@ -416,9 +416,10 @@ class Simulation {
     const fingerprint = `${records.length} calls, ${newestRevision} revisions, ${events} events, ${hash.toString(16)}`;
     const { faults, network } = this.#sim;
     if (network !== undefined) {
-      const { lost, doubled, cut, snapshots } = network.counts;
+      const { lost, doubled, cut, snapshots, copies } = network.counts;
       faults.set("messages lost", lost).set("messages doubled", doubled).set("messages cut off", cut);
       faults.set("snapshots sent", snapshots);
+      faults.set("copies among them", copies);
     }
     return {
       violations,

@@ -24,21 +24,34 @@ export function publish(member: Member): Promise<void> {
   };
   const timeout = { "publish-timeout": goDuration(requestTimeoutMillis(options)) };
   return new Promise((resolve) => {
+    let done = false;
+    const published = (): void => {
+      if (done) return;
+      done = true;
+      logger.info("published local member to cluster through raft", {
+        ...fields,
+        "cluster-id": hexId(clusterId),
+        ...timeout,
+      });
+      member.onReplaced = undefined;
+      resolve();
+    };
+    // A snapshot that holds the entry already: nobody will tell who proposed it.
+    member.onReplaced = () => {
+      const known = member.membership.member(localId);
+      if (known?.name === options.name && String(known.clientUrls) === String(options.clientUrls))
+        published();
+    };
     const attempt = (): void => {
+      if (done) return;
       if (member.stopped) {
         logger.warn("stopped publish because server is stopping", { ...fields, ...timeout });
         return;
       }
       member.propose(RequestField.ClusterMemberAttrSet, body, {
-        applied: () => {
-          logger.info("published local member to cluster through raft", {
-            ...fields,
-            "cluster-id": hexId(clusterId),
-            ...timeout,
-          });
-          resolve();
-        },
+        applied: published,
         failed: (error) => {
+          if (done) return;
           logger.warn("failed to publish local member to cluster through raft", {
             ...fields,
             ...timeout,

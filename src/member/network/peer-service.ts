@@ -6,6 +6,7 @@ import type { ClusterMember } from "../../cluster/membership.ts";
 import { EtcdFault } from "../fault.ts";
 import type { Member } from "../member.ts";
 import { storageVersionOf } from "../membership/version-monitor.ts";
+import { COPY_FORMAT } from "../snapshot/copy-format.ts";
 import type { CairnTraits, LeaseTimeToLive, PeerHash, PeerService } from "./transport.ts";
 
 export class MemberPeerService implements PeerService {
@@ -28,7 +29,7 @@ export class MemberPeerService implements PeerService {
   }
 
   get traits(): CairnTraits {
-    return { version: CAIRN_VERSION, deviceFull: this.#member.deviceFull };
+    return { version: CAIRN_VERSION, deviceFull: this.#member.deviceFull, copyFormat: COPY_FORMAT };
   }
 
   promote(id: MemberId): Promise<readonly ClusterMember[]> {

@@ -21,10 +21,14 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** A bbolt database, as pinned when the body was made. */
+/** A bbolt database, or for a member that takes them a copy (snapshot/copy-format.ts), as pinned when the body was made. */
 export interface SnapshotBody {
-  readonly bytesTotal: number;
-  /** One consumer, which asks for the next chunk when it has room (back-pressure). A chunk is valid until the next one is asked for. */
+  /** Undefined: not known before the end; what the body holds says where it ends. */
+  readonly bytesTotal: number | undefined;
+  /**
+   * One consumer, which asks for the next chunk when it has room (back-pressure). A chunk is valid until the one after the next is asked for:
+   * one may be on its way while another is made.
+   */
   chunks(): AsyncIterable<Uint8Array>;
   /** Gives the pinned state back. Idempotent; also while chunks() is under way. */
   close(): void;
@@ -41,7 +45,7 @@ export interface TransportReceiver {
   /** A message whose sender, addressee and cluster were checked. `undefined` = taken; "removed" = the sender is no member any more. */
   receive(message: Message): "removed" | undefined;
   /**
-   * A MsgSnap and its body (exactly the bytes of the database file). Resolves when raft has been told of it; rejects with a text for the
+   * A MsgSnap and its body (exactly the bytes of the database file, or a copy). Resolves when raft has been told of it; rejects with a text for the
    * sender when the body is truncated, corrupt or cannot be stored, and then nothing has changed.
    */
   receiveSnapshot(message: Message, body: AsyncIterable<Uint8Array>): Promise<void>;
@@ -58,7 +62,7 @@ export interface PeerService {
   /** Beside it: the version that this member's own data has, or undefined before it is known. */
   readonly storageVersion: string | undefined;
   /** Headers of that answer; absent: not told. */
-  readonly traits?: CairnTraits;
+  readonly traits?: CairnTraits | undefined;
   /** POST /members/promote/ID, forwarded by a follower. */
   promote(id: MemberId): Promise<readonly ClusterMember[]>;
   /** POST /leases: the renewed TTL in seconds, 0 = no such lease. Rejects (EtcdFault) when this member does not lead, or in time. */
@@ -96,7 +100,12 @@ export type PeerVersions = {
 };
 
 /** What members of Cairn say of themselves beside etcd's answers, in headers that etcd ignores. */
-export type CairnTraits = { readonly version: string; readonly deviceFull: boolean };
+export type CairnTraits = {
+  readonly version: string;
+  readonly deviceFull: boolean;
+  /** The newest form of copies (snapshot/copy-format.ts) that it takes in place of a database; 0 = none. */
+  readonly copyFormat: number;
+};
 
 /**
  * The same questions, asked of others. Each tries the given URLs in order and rejects (EtcdFault) when none answers within

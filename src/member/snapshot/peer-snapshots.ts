@@ -7,6 +7,7 @@ import { errorText } from "../../base/error-text.ts";
 import { goDuration } from "../../base/go-duration.ts";
 import { hexId } from "../../cluster/ids.ts";
 import { isDiskErrorCode } from "../../log/errors.ts";
+import type { Digest } from "../../ports/digest.ts";
 import type { Disk } from "../../ports/disk.ts";
 import type { Message, Snapshot } from "../../raft/message.ts";
 import type { SnapshotDoor } from "../consensus/engine.ts";
@@ -24,6 +25,7 @@ const FULL_PAUSE_MILLIS = 10_000;
 export type PeerSnapshotsOptions = {
   readonly member: Member;
   readonly disk: Disk;
+  readonly digest: Digest;
   /** Where the log is. */
   readonly directory: string;
   readonly seed: () => number;
@@ -52,7 +54,7 @@ export class PeerSnapshots implements SnapshotDoor {
   constructor(options: PeerSnapshotsOptions) {
     this.#options = options;
     this.#member = options.member;
-    this.#sender = new SnapshotSender(options.member, options.raft);
+    this.#sender = new SnapshotSender(options.member, options.digest, options.raft);
   }
 
   current(): Snapshot | "temporarilyUnavailable" {
@@ -173,10 +175,11 @@ export class PeerSnapshots implements SnapshotDoor {
   }
 
   #stageOptions(): Parameters<typeof stageSnapshot>[3] {
-    const { disk, directory, seed } = this.#options;
+    const { disk, digest, directory, seed } = this.#options;
     const { log, clock, logger, clusterId, localId, options } = this.#member;
     return {
       disk,
+      digest,
       directory,
       seed: seed(),
       log,

@@ -27,21 +27,30 @@ export type SmallTablesOptions = {
   readonly clock: Clock;
 };
 
+/** Empty ones. */
+export function newSmallTables(options: SmallTablesOptions): SmallTables {
+  const { clusterId, localId, learnersMax, leaseSecondsMin } = options;
+  return {
+    lessor: new Lessor(leaseSecondsMin),
+    membership: new Membership(clusterId, localId, learnersMax),
+    alarms: new Alarms(),
+  };
+}
+
 export async function smallTables(tables: BackendTables, options: SmallTablesOptions): Promise<SmallTables> {
-  const { clusterId, localId, learnersMax, leaseSecondsMin, clock } = options;
-  const lessor = new Lessor(leaseSecondsMin);
+  const { clock } = options;
+  const small = newSmallTables(options);
+  const { lessor, membership, alarms } = small;
   let leases = 0;
   for (const { id, ttl, remainingTtl } of tables.leases) {
     lessor.restore(id as LeaseId, ttl, remainingTtl, clock.now());
     if (++leases % LEASES_PER_SLICE === 0) await clock.yield();
   }
-  const membership = new Membership(clusterId, localId, learnersMax);
   membership.restore(tables.members, tables.removed, tables.clusterVersion);
   membership.storageVersion = tables.storageVersion;
   if (tables.downgrade !== undefined) membership.downgrade = tables.downgrade;
-  const alarms = new Alarms();
   alarms.restore(tables.alarms.map(({ memberId, alarm }) => ({ memberId: memberId as MemberId, alarm })));
-  return { lessor, membership, alarms };
+  return small;
 }
 
 /** Tells the leases their keys, from a store that nobody writes to yet. */

@@ -26,13 +26,17 @@ import {
   encodePutRequest,
   encodeRangeRequest,
 } from "../../wire/generated/etcdserverpb.ts";
+import { encodeClusterMemberAttrSetRequest } from "../../wire/generated/membershippb.ts";
 import { decodeMessage, encodeMessage } from "../../wire/generated/raftpb.ts";
 import type { Member } from "../member.ts";
 import { type InitialCluster, newCluster } from "../membership/initial-cluster.ts";
+import { publish } from "../membership/publish.ts";
 import { LONE_NETWORK, type Network } from "../network/network.ts";
-import type { SnapshotBody, TransportReceiver } from "../network/transport.ts";
+import type { PeerVersions, SnapshotBody, TransportReceiver } from "../network/transport.ts";
 import { openMember } from "../open.ts";
+import { requestTimeoutMillis } from "../options.ts";
 import { RequestField } from "../request.ts";
+import { COPY_FORMAT } from "./copy-format.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
 const digest = nodeDigest();
@@ -55,12 +59,23 @@ class Node {
   }
 }
 
+const FORMS = ["database", "copy"] as const;
+type Form = (typeof FORMS)[number];
+
 class Cluster {
   readonly clock = new SimClock();
   readonly random = new SeededRandom(seed);
   readonly nodes = new Map<MemberId, Node>();
+  /** What members say of themselves to each other. */
+  readonly #form: Form;
+  /** Forms of the snapshots that arrived whole. */
+  readonly forms = new Set<Form>();
   /** How long the network takes for a chunk of a snapshot. */
   chunkMillis = 0;
+
+  constructor(form: Form) {
+    this.#form = form;
+  }
 
   /** Lets things happen until `done` says so. */
   async until(done: () => boolean): Promise<void> {
@@ -134,7 +149,16 @@ class Cluster {
     };
     const activeSince = (id: MemberId): Millis | undefined =>
       node.cut || this.nodes.get(id)?.cut !== false ? undefined : (0 as Millis);
-    return { ...LONE_NETWORK, transport: { ...LONE_NETWORK.transport, send, sendSnapshot, activeSince } };
+    const cairn = {
+      version: "0.0.0",
+      deviceFull: false,
+      copyFormat: this.#form === "copy" ? COPY_FORMAT : 0,
+    };
+    const versions = async (): Promise<PeerVersions> => ({ server: "3.7.1", cluster: "3.7.0", cairn });
+    return {
+      transport: { ...LONE_NETWORK.transport, send, sendSnapshot, activeSince },
+      peers: { ...LONE_NETWORK.peers, versions },
+    };
   }
 
   #deliver(from: Node, message: Message): void {
@@ -153,6 +177,7 @@ class Cluster {
       if (to?.receiver !== undefined && !to.cut && !from.cut) {
         await to.receiver.receiveSnapshot(message, this.#slowly(body, to));
         to.snapshots++;
+        this.forms.add(body.bytesTotal === undefined ? "copy" : "database");
         failed = false;
       }
     } catch {}
@@ -169,7 +194,7 @@ class Cluster {
       bytes += chunk.length;
       yield chunk.slice();
     }
-    assert.equal(bytes, body.bytesTotal, "a body is as long as it said");
+    assert.equal(bytes, body.bytesTotal ?? bytes, "a body is as long as it said");
   }
 }
 
@@ -183,8 +208,10 @@ function parsed(bytes: Uint8Array): Message {
   return message;
 }
 
-async function threeMembers(): Promise<{ cluster: Cluster; nodes: Node[]; leader: Member; lagging: Node }> {
-  const cluster = new Cluster();
+async function threeMembers(
+  form: Form,
+): Promise<{ cluster: Cluster; nodes: Node[]; leader: Member; lagging: Node }> {
+  const cluster = new Cluster(form);
   const names = ["a", "b", "c"];
   const urls = new Map(names.map((name) => [name, [peerUrl(name)]]));
   const nodes = names.map((name) => new Node(name, cluster.random.fork()));
@@ -241,120 +268,126 @@ const sameAs = (leader: Member, node: Node) => (): boolean =>
   node.member!.raft.appliedIndex === leader.raft.appliedIndex &&
   leader.raft.appliedIndex === leader.raft.committedIndex;
 
-test("a running member that missed more than the log keeps gets a snapshot, and its watchers what they missed", async () => {
-  const { cluster, leader, lagging } = await threeMembers();
-  await putMany(cluster, leader, "early/", 10);
-  await cluster.until(sameAs(leader, lagging));
-  const seen: string[] = [];
-  const sink = {
-    full: false,
-    events: (_watcher: Watcher, batch: EventBatch) =>
-      void seen.push(`${batch.revision}:${batch.parts.length}`),
-    compacted: (_watcher: Watcher, revision: number) => void seen.push(`compacted ${revision}`),
-  };
-  const all = watchRange(new Uint8Array(0), Uint8Array.of(0));
-  const now = { startRevision: 0, filters: 0, prevKv: false };
-  lagging.member!.hub.add(sink, 1n, all, now);
-  lagging.cut = true;
-  await putMany(cluster, leader, "late/", 200);
-  await cluster.settled(leader.reclaimNow());
-  assert.ok(
-    leader.log.raft.firstIndex() > lagging.member!.raft.appliedIndex + 1,
-    "the log begins behind the member",
-  );
-  lagging.cut = false;
-  await cluster.until(sameAs(leader, lagging));
-  assert.equal(lagging.snapshots, 1);
-  assert.equal(describe(lagging.member!), describe(leader));
-  await cluster.until(() => lagging.member!.hub.slowWatcherCount === 0);
-  const events = seen.reduce((sum, text) => sum + Number(text.split(":")[1]), 0);
-  assert.equal(events, 200, seen.join(" "));
-  await putMany(cluster, leader, "after/", 3);
-  await cluster.until(sameAs(leader, lagging));
-  assert.equal(describe(lagging.member!), describe(leader));
-  assert.equal(seen.length > 0 && seen.at(-1), `${leader.store.currentRevision}:1`);
-});
+for (const form of FORMS)
+  test(`a running member that missed more than the log keeps gets a snapshot, and its watchers what they missed (${form})`, async () => {
+    const { cluster, leader, lagging } = await threeMembers(form);
+    await putMany(cluster, leader, "early/", 10);
+    await cluster.until(sameAs(leader, lagging));
+    const seen: string[] = [];
+    const sink = {
+      full: false,
+      events: (_watcher: Watcher, batch: EventBatch) =>
+        void seen.push(`${batch.revision}:${batch.parts.length}`),
+      compacted: (_watcher: Watcher, revision: number) => void seen.push(`compacted ${revision}`),
+    };
+    const all = watchRange(new Uint8Array(0), Uint8Array.of(0));
+    const now = { startRevision: 0, filters: 0, prevKv: false };
+    lagging.member!.hub.add(sink, 1n, all, now);
+    lagging.cut = true;
+    await putMany(cluster, leader, "late/", 200);
+    await cluster.settled(leader.reclaimNow());
+    assert.ok(
+      leader.log.raft.firstIndex() > lagging.member!.raft.appliedIndex + 1,
+      "the log begins behind the member",
+    );
+    lagging.cut = false;
+    await cluster.until(sameAs(leader, lagging));
+    assert.equal(lagging.snapshots, 1);
+    assert.deepEqual([...cluster.forms], [form]);
+    assert.equal(describe(lagging.member!), describe(leader));
+    await cluster.until(() => lagging.member!.hub.slowWatcherCount === 0);
+    const events = seen.reduce((sum, text) => sum + Number(text.split(":")[1]), 0);
+    assert.equal(events, 200, seen.join(" "));
+    await putMany(cluster, leader, "after/", 3);
+    await cluster.until(sameAs(leader, lagging));
+    assert.equal(describe(lagging.member!), describe(leader));
+    assert.equal(seen.length > 0 && seen.at(-1), `${leader.store.currentRevision}:1`);
+  });
 
-test("a watcher whose revisions were compacted away while its member was cut off is told so", async () => {
-  const { cluster, leader, lagging } = await threeMembers();
-  await cluster.until(sameAs(leader, lagging));
-  const compactions: number[] = [];
-  const sink = {
-    full: false,
-    events() {},
-    compacted: (_: Watcher, revision: number) => void compactions.push(revision),
-  };
-  const range = watchRange(Buffer.from("k"), new Uint8Array(0));
-  lagging.member!.hub.add(sink, 1n, range, { startRevision: 0, filters: 0, prevKv: false });
-  lagging.cut = true;
-  await putMany(cluster, leader, "k", 60);
-  const revision = leader.store.currentRevision;
-  const compaction = encodeCompactionRequest({ revision, physical: false });
-  await propose(cluster, leader, RequestField.Compaction, compaction);
-  await cluster.until(() => !leader.store.compactionPending);
-  await cluster.settled(leader.reclaimNow());
-  lagging.cut = false;
-  await cluster.until(() => compactions.length > 0);
-  assert.deepEqual(compactions, [revision]);
-  assert.equal(lagging.member!.store.compactedRevision, revision);
-});
+for (const form of FORMS)
+  test(`a watcher whose revisions were compacted away while its member was cut off is told so (${form})`, async () => {
+    const { cluster, leader, lagging } = await threeMembers(form);
+    await cluster.until(sameAs(leader, lagging));
+    const compactions: number[] = [];
+    const sink = {
+      full: false,
+      events() {},
+      compacted: (_: Watcher, revision: number) => void compactions.push(revision),
+    };
+    const range = watchRange(Buffer.from("k"), new Uint8Array(0));
+    lagging.member!.hub.add(sink, 1n, range, { startRevision: 0, filters: 0, prevKv: false });
+    lagging.cut = true;
+    await putMany(cluster, leader, "k", 60);
+    const revision = leader.store.currentRevision;
+    const compaction = encodeCompactionRequest({ revision, physical: false });
+    await propose(cluster, leader, RequestField.Compaction, compaction);
+    await cluster.until(() => !leader.store.compactionPending);
+    await cluster.settled(leader.reclaimNow());
+    lagging.cut = false;
+    await cluster.until(() => compactions.length > 0);
+    assert.deepEqual(compactions, [revision]);
+    assert.equal(lagging.member!.store.compactedRevision, revision);
+  });
 
-test("a new, empty member joins by a snapshot, and is there again after a restart", async () => {
-  const { cluster, leader } = await threeMembers();
-  await putMany(cluster, leader, "k/", 150);
-  await cluster.settled(leader.reclaimNow());
-  const node = new Node("d", cluster.random.fork());
-  const urls = new Map([["d", [peerUrl("d")]]]);
-  const { localId, members } = newCluster(urls, "d", "token", digest.sha1);
-  const member = { ...members[0]!, name: "", isLearner: true };
-  const added = new Promise<void>((resolve, reject) =>
-    leader.changeMembership(
-      { kind: "add", member },
-      { changed: () => resolve(), failed: (error) => reject(new Error(error.message)) },
-    ),
-  );
-  await cluster.settled(added);
-  const initial: InitialCluster = {
-    kind: "join",
-    clusterId: leader.clusterId,
-    localId,
-    members: leader.membership.members(),
-  };
-  await cluster.start(node, initial);
-  await cluster.until(sameAs(leader, node));
-  assert.equal(node.snapshots, 1);
-  assert.equal(describe(node.member!), describe(leader));
-  cluster.kill(node);
-  await cluster.start(node, initial);
-  await putMany(cluster, leader, "more/", 5);
-  await cluster.until(sameAs(leader, node));
-  assert.equal(node.snapshots, 1, "the log goes on behind the snapshot");
-  assert.equal(describe(node.member!), describe(leader));
-});
+for (const form of FORMS)
+  test(`a new, empty member joins by a snapshot, and is there again after a restart (${form})`, async () => {
+    const { cluster, leader } = await threeMembers(form);
+    await putMany(cluster, leader, "k/", 150);
+    await cluster.settled(leader.reclaimNow());
+    const node = new Node("d", cluster.random.fork());
+    const urls = new Map([["d", [peerUrl("d")]]]);
+    const { localId, members } = newCluster(urls, "d", "token", digest.sha1);
+    const member = { ...members[0]!, name: "", isLearner: true };
+    const added = new Promise<void>((resolve, reject) =>
+      leader.changeMembership(
+        { kind: "add", member },
+        { changed: () => resolve(), failed: (error) => reject(new Error(error.message)) },
+      ),
+    );
+    await cluster.settled(added);
+    const initial: InitialCluster = {
+      kind: "join",
+      clusterId: leader.clusterId,
+      localId,
+      members: leader.membership.members(),
+    };
+    await cluster.start(node, initial);
+    await cluster.until(sameAs(leader, node));
+    assert.equal(node.snapshots, 1);
+    assert.deepEqual([...cluster.forms], [form]);
+    assert.equal(describe(node.member!), describe(leader));
+    cluster.kill(node);
+    await cluster.start(node, initial);
+    await putMany(cluster, leader, "more/", 5);
+    await cluster.until(sameAs(leader, node));
+    assert.equal(node.snapshots, 1, "the log goes on behind the snapshot");
+    assert.equal(describe(node.member!), describe(leader));
+  });
 
-test("while a slow snapshot is on its way the cluster writes on, and the log keeps what the receiver needs next", async () => {
-  const { cluster, leader, lagging } = await threeMembers();
-  lagging.cut = true;
-  await putMany(cluster, leader, "k/", 300);
-  await cluster.settled(leader.reclaimNow());
-  lagging.cut = false;
-  cluster.chunkMillis = 3000;
-  const applied = lagging.member!.raft.appliedIndex;
-  await cluster.until(() => leader.store.compactionHeld);
-  await putMany(cluster, leader, "meanwhile/", 100);
-  await cluster.settled(leader.reclaimNow());
-  assert.equal(lagging.member!.raft.appliedIndex, applied, "the snapshot is still on its way");
-  cluster.chunkMillis = 0;
-  await cluster.until(sameAs(leader, lagging));
-  assert.equal(lagging.snapshots, 1, "a second one is not needed");
-  assert.equal(describe(lagging.member!), describe(leader));
-});
+for (const form of FORMS)
+  test(`while a slow snapshot is on its way the cluster writes on, and the log keeps what the receiver needs next (${form})`, async () => {
+    const { cluster, leader, lagging } = await threeMembers(form);
+    lagging.cut = true;
+    await putMany(cluster, leader, "k/", 300);
+    await cluster.settled(leader.reclaimNow());
+    lagging.cut = false;
+    cluster.chunkMillis = 3000;
+    const applied = lagging.member!.raft.appliedIndex;
+    await cluster.until(() => leader.store.compactionHeld);
+    await putMany(cluster, leader, "meanwhile/", 100);
+    await cluster.settled(leader.reclaimNow());
+    assert.equal(lagging.member!.raft.appliedIndex, applied, "the snapshot is still on its way");
+    cluster.chunkMillis = 0;
+    await cluster.until(sameAs(leader, lagging));
+    assert.equal(lagging.snapshots, 1, "a second one is not needed");
+    assert.equal(describe(lagging.member!), describe(leader));
+  });
 
 type Reading = { cluster: Cluster; lagging: Node; call: RecordedCall; before: number };
 
 /** A client of a member has begun a long list and not read it, when a snapshot replaces the member's state. */
-async function readingOverSnapshot(): Promise<Reading> {
-  const { cluster, leader, lagging } = await threeMembers();
+async function readingOverSnapshot(form: Form): Promise<Reading> {
+  const { cluster, leader, lagging } = await threeMembers(form);
   for (let n = 0; n < 100; n++) await put(cluster, leader, `k/${n}`, String(n).padEnd(45_000, "."));
   await cluster.until(sameAs(leader, lagging));
   lagging.cut = true;
@@ -373,29 +406,50 @@ async function readingOverSnapshot(): Promise<Reading> {
   lagging.cut = false;
   await cluster.until(sameAs(leader, lagging));
   assert.equal(lagging.snapshots, 1);
+  assert.deepEqual([...cluster.forms], [form]);
   return { cluster, lagging, call, before };
 }
 
-test("a long list that began before a snapshot ends with the revision it began with", async () => {
-  const { cluster, call, before } = await readingOverSnapshot();
-  while (!call.done) {
-    call.read(1);
-    await cluster.until(() => true);
-  }
-  const { kvs, header } = decodeRangeResponse(call.messages[0]!);
-  assert.deepEqual([header!.revision, kvs.length], [before, 100]);
-  for (const { key, value } of kvs)
-    assert.equal(Buffer.from(value).toString(), Buffer.from(key).toString().slice(2).padEnd(45_000, "."));
-});
+for (const form of FORMS)
+  test(`a long list that began before a snapshot ends with the revision it began with (${form})`, async () => {
+    const { cluster, call, before } = await readingOverSnapshot(form);
+    while (!call.done) {
+      call.read(1);
+      await cluster.until(() => true);
+    }
+    const { kvs, header } = decodeRangeResponse(call.messages[0]!);
+    assert.deepEqual([header!.revision, kvs.length], [before, 100]);
+    for (const { key, value } of kvs)
+      assert.equal(Buffer.from(value).toString(), Buffer.from(key).toString().slice(2).padEnd(45_000, "."));
+  });
 
-test("a long list that nobody reads does not keep the state that a snapshot has replaced", async () => {
-  const { cluster, lagging, call } = await readingOverSnapshot();
-  const files = await lagging.disk.list("/data/member/cairn");
-  const end = cluster.clock.now() + 61_000;
-  await cluster.until(() => cluster.clock.now() > end);
-  call.read(1);
-  assert.equal(call.error?.message, "etcdserver: mvcc: required revision has been compacted");
-  await cluster.until(() => lagging.member!.store.readers === 0);
-  const left = await lagging.disk.list("/data/member/cairn");
-  assert.ok(left.length < files.length, `${files.join(" ")} became ${left.join(" ")}`);
+for (const form of FORMS)
+  test(`a long list that nobody reads does not keep the state that a snapshot has replaced (${form})`, async () => {
+    const { cluster, lagging, call } = await readingOverSnapshot(form);
+    const files = await lagging.disk.list("/data/member/cairn");
+    const end = cluster.clock.now() + 61_000;
+    await cluster.until(() => cluster.clock.now() > end);
+    call.read(1);
+    assert.equal(call.error?.message, "etcdserver: mvcc: required revision has been compacted");
+    await cluster.until(() => lagging.member!.store.readers === 0);
+    const left = await lagging.disk.list("/data/member/cairn");
+    assert.ok(left.length < files.length, `${files.join(" ")} became ${left.join(" ")}`);
+  });
+
+test("a member whose name came with a snapshot is published, although nobody answers its proposal", async () => {
+  const { cluster, leader, lagging } = await threeMembers("copy");
+  await cluster.until(sameAs(leader, lagging));
+  lagging.cut = true;
+  const member = lagging.member!;
+  const published = publish(member);
+  const began = cluster.clock.now();
+  const memberAttributes = { name: member.options.name, clientUrls: [...member.options.clientUrls] };
+  const attributes = encodeClusterMemberAttrSetRequest({ memberId: member.localId, memberAttributes });
+  await propose(cluster, leader, RequestField.ClusterMemberAttrSet, attributes);
+  await putMany(cluster, leader, "k/", 100);
+  await cluster.settled(leader.reclaimNow());
+  lagging.cut = false;
+  await cluster.settled(published);
+  assert.equal(lagging.snapshots, 1);
+  assert.ok(cluster.clock.now() - began < requestTimeoutMillis(member.options), "not by trying again");
 });

@@ -1,5 +1,6 @@
-// Snapshots on their way out: a MsgSnap of raft becomes one of the state as applied now, with that state as an etcd database file, made
-// while it is sent. A few at a time, so that memory stays bounded, and at a pace that leaves most of the time to the log.
+// Snapshots on their way out: a MsgSnap of raft becomes one of the state as applied now, with that state made while it is sent: an etcd
+// database file, or for a member of Cairn, which is asked first, a copy in our own form. A few at a time, so that memory stays bounded,
+// and at a pace that leaves most of the time to the log.
 import type { Index, MemberId, Millis } from "../../base/brand.ts";
 import { utf8ToBytes } from "../../base/bytes.ts";
 import { goDuration } from "../../base/go-duration.ts";
@@ -7,10 +8,13 @@ import { humanBytes } from "../../base/human-bytes.ts";
 import { hexId } from "../../cluster/ids.ts";
 import { encodeV2Store } from "../../etcdfile/v2-store.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { Digest } from "../../ports/digest.ts";
 import { type Message, newSnapshot, type Snapshot } from "../../raft/message.ts";
 import type { Member } from "../member.ts";
 import type { SnapshotBody } from "../network/transport.ts";
 import { type Backup, openBackup } from "./backup.ts";
+import { COPY_FORMAT } from "./copy-format.ts";
+import { CopyWriter } from "./copy-writer.ts";
 
 /** Bodies under way, and messages that wait for one of them to end (etcd's maxInFlightMsgSnap); more are reported as failed. */
 const UNDER_WAY_MAX = 2;
@@ -21,6 +25,8 @@ const ROWS_PER_BITE = 512;
 const SLICE_MILLIS_MAX = 2;
 /** As long as etcd, the log keeps what the receiver needs next, counted from the body's end. */
 const KEEP_MILLIS = 30_000;
+/** For the receiver to say which form it reads; one that does not say it gets a database. */
+const ASK_MILLIS = 1000;
 
 /** What raft is told of the state as applied now: as etcd 3.6 and 3.7 fill a snapshot, whose data 3.6 panics without. */
 export function currentSnapshot(member: Member): Snapshot | "temporarilyUnavailable" {
@@ -32,15 +38,19 @@ export function currentSnapshot(member: Member): Snapshot | "temporarilyUnavaila
   return newSnapshot(index, term, raft.confState, utf8ToBytes(data));
 }
 
+type ReportSnapshot = { reportSnapshot(id: MemberId, failed: boolean): void };
+
 export class SnapshotSender {
   readonly #member: Member;
-  readonly #raft: { reportSnapshot(id: MemberId, failed: boolean): void };
+  readonly #digest: Digest;
+  readonly #raft: ReportSnapshot;
   /** The newest message for each receiver that waits. */
   readonly #waiting = new Map<MemberId, Message>();
   #underWay = 0;
 
-  constructor(member: Member, raft: { reportSnapshot(id: MemberId, failed: boolean): void }) {
+  constructor(member: Member, digest: Digest, raft: ReportSnapshot) {
     this.#member = member;
+    this.#digest = digest;
     this.#raft = raft;
   }
 
@@ -57,40 +67,64 @@ export class SnapshotSender {
     for (const [to, message] of this.#waiting) {
       if (this.#underWay >= UNDER_WAY_MAX) return;
       this.#waiting.delete(to);
-      this.#begin(message);
+      this.#underWay++;
+      void this.#begin(message);
     }
   }
 
-  #begin(message: Message): void {
+  /** Never rejects. */
+  async #begin(message: Message): Promise<void> {
     const member = this.#member;
-    const snapshot = currentSnapshot(member);
-    if (member.stopped || snapshot === "temporarilyUnavailable") {
-      this.#failed(message.to);
-      return;
+    // Another leader's business is another leader's.
+    const { term } = member.raft;
+    const unwanted = (): boolean => member.stopped || member.raft.term !== term;
+    let body: PeerBody | undefined;
+    try {
+      const takesCopies = await this.#takesCopies(message.to);
+      const snapshot = unwanted() ? "temporarilyUnavailable" : currentSnapshot(member);
+      if (snapshot !== "temporarilyUnavailable") {
+        body = this.#open(message.to, takesCopies, snapshot.metadata.index);
+        if (await body.plan(unwanted)) {
+          member.network.transport.sendSnapshot({ ...message, snapshot }, body);
+          return;
+        }
+      }
+    } catch (error) {
+      member.logger.error("failed to make a snapshot for another member", { error: String(error) });
     }
-    this.#underWay++;
-    const release = member.log.keepEntriesBehind(snapshot.metadata.index);
-    const body = new PeerBody(member, message.to, (complete) => {
-      this.#underWay--;
+    if (body === undefined) this.#ended();
+    else body.close();
+    this.#failed(message.to);
+  }
+
+  async #takesCopies(to: MemberId): Promise<boolean> {
+    const { membership, network } = this.#member;
+    try {
+      const urls = membership.member(to)?.peerUrls ?? [];
+      const { cairn } = await network.peers.versions(urls, ASK_MILLIS);
+      return (cairn?.copyFormat ?? 0) >= COPY_FORMAT;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The state is the one of now. */
+  #open(to: MemberId, takesCopies: boolean, index: Index): PeerBody {
+    const member = this.#member;
+    const state = takesCopies
+      ? new CopyState(new CopyWriter(member, this.#digest))
+      : new DatabaseState(openBackup(member, CHUNK_BYTES));
+    const release = member.log.keepEntriesBehind(index);
+    return new PeerBody(member, to, state, (complete) => {
       if (complete) member.clock.after(KEEP_MILLIS as Millis, release);
       else release();
-      this.#next();
+      this.#ended();
     });
-    body.plan().then(
-      (planned) => {
-        if (planned) member.network.transport.sendSnapshot({ ...message, snapshot }, body);
-        else this.#giveUp(message.to, body);
-      },
-      (error: unknown) => {
-        member.logger.error("failed to make a snapshot for another member", { error: String(error) });
-        this.#giveUp(message.to, body);
-      },
-    );
   }
 
-  #giveUp(to: MemberId, body: SnapshotBody): void {
-    body.close();
-    this.#failed(to);
+  #ended(): void {
+    this.#underWay--;
+    this.#next();
   }
 
   /** Not within the call: raft may be in the middle of a Ready. */
@@ -99,57 +133,116 @@ export class SnapshotSender {
   }
 }
 
-class PeerBody implements SnapshotBody {
-  readonly #member: Member;
-  readonly #backup: Backup;
-  readonly #onEnd: (complete: boolean) => void;
-  readonly #fields: Record<string, unknown>;
-  readonly #started: number;
-  /** The term in which this was asked for: another leader's business is another leader's. */
-  readonly #term: number;
-  #closed = false;
-  #complete = false;
+/** A pinned state in one of the two forms. */
+type State = {
+  readonly form: string;
+  /** Once it is planned; undefined when that is not known before all is sent. */
+  readonly bytesTotal: number | undefined;
+  /** A bite of the work ahead of the first chunk; true when it is done. */
+  plan(): boolean;
+  /** A view until the call after the next; undefined at the end. */
+  next(): Uint8Array | undefined;
+  release(): void;
+};
 
-  /** The state is the one of now. */
-  constructor(member: Member, to: MemberId, onEnd: (complete: boolean) => void) {
-    this.#member = member;
-    this.#onEnd = onEnd;
-    this.#fields = { from: hexId(member.localId), to: hexId(to) };
-    this.#started = member.clock.now();
-    this.#term = member.raft.term;
-    this.#backup = openBackup(member, CHUNK_BYTES);
+class DatabaseState implements State {
+  readonly form = "database";
+  readonly #backup: Backup;
+  #chunk = new Uint8Array(CHUNK_BYTES);
+  #before = new Uint8Array(CHUNK_BYTES);
+
+  constructor(backup: Backup) {
+    this.#backup = backup;
   }
 
   get bytesTotal(): number {
     return this.#backup.writer.fileBytes;
   }
 
-  /** False when it is not wanted any more before it has begun. */
-  async plan(): Promise<boolean> {
-    const { clock, raft, logger } = this.#member;
+  plan(): boolean {
+    return this.#backup.writer.plan(ROWS_PER_BITE);
+  }
+
+  next(): Uint8Array | undefined {
     const { writer } = this.#backup;
-    for (let began = clock.now(); !writer.plan(ROWS_PER_BITE); ) {
+    const room = writer.chunkRoom();
+    if (room === 0) return undefined;
+    [this.#chunk, this.#before] = [this.#before, this.#chunk];
+    if (room > this.#chunk.length) this.#chunk = new Uint8Array(room);
+    return this.#chunk.subarray(0, writer.fill(this.#chunk));
+  }
+
+  release(): void {
+    this.#backup.release();
+  }
+}
+
+class CopyState implements State {
+  readonly form = "copy";
+  readonly bytesTotal = undefined;
+  readonly #writer: CopyWriter;
+
+  constructor(writer: CopyWriter) {
+    this.#writer = writer;
+  }
+
+  plan(): boolean {
+    return true;
+  }
+
+  next(): Uint8Array | undefined {
+    return this.#writer.next();
+  }
+
+  release(): void {
+    this.#writer.release();
+  }
+}
+
+class PeerBody implements SnapshotBody {
+  readonly #member: Member;
+  readonly #state: State;
+  readonly #onEnd: (complete: boolean) => void;
+  readonly #fields: Record<string, unknown>;
+  readonly #started: number;
+  #sent = 0;
+  #closed = false;
+  #complete = false;
+
+  constructor(member: Member, to: MemberId, state: State, onEnd: (complete: boolean) => void) {
+    this.#member = member;
+    this.#state = state;
+    this.#onEnd = onEnd;
+    this.#fields = { from: hexId(member.localId), to: hexId(to), form: state.form };
+    this.#started = member.clock.now();
+  }
+
+  get bytesTotal(): number | undefined {
+    return this.#state.bytesTotal;
+  }
+
+  /** False when it is not wanted any more before it has begun. */
+  async plan(unwanted: () => boolean): Promise<boolean> {
+    const { clock, logger } = this.#member;
+    for (let began = clock.now(); !this.#state.plan(); ) {
       if (clock.now() - began < SLICE_MILLIS_MAX) continue;
       await breathe(this.#member, clock.now() - began);
-      if (this.#member.stopped || raft.term !== this.#term) return false;
+      if (unwanted()) return false;
       began = clock.now();
     }
-    const size = humanBytes(this.bytesTotal);
-    logger.info("sending merged snapshot", { ...this.#fields, bytes: this.bytesTotal, size });
+    logger.info("sending merged snapshot", { ...this.#fields, ...sizeOf(this.bytesTotal) });
     return true;
   }
 
   async *chunks(): AsyncGenerator<Uint8Array> {
     const { clock } = this.#member;
-    const { writer } = this.#backup;
-    let chunk = new Uint8Array(CHUNK_BYTES);
     for (;;) {
       const began = clock.now();
       if (this.#closed) throw new Error("the snapshot's body was closed");
-      const room = writer.chunkRoom();
-      if (room === 0) break;
-      if (room > chunk.length) chunk = new Uint8Array(room);
-      yield chunk.subarray(0, writer.fill(chunk));
+      const chunk = this.#state.next();
+      if (chunk === undefined) break;
+      this.#sent += chunk.length;
+      yield chunk;
       await breathe(this.#member, clock.now() - began);
     }
     this.#complete = true;
@@ -158,13 +251,17 @@ class PeerBody implements SnapshotBody {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#backup.release();
+    this.#state.release();
     const { clock, logger } = this.#member;
     const took = goDuration(clock.now() - this.#started);
-    const fields = { ...this.#fields, complete: this.#complete, took };
+    const fields = { ...this.#fields, ...sizeOf(this.#sent), complete: this.#complete, took };
     logger.info("sent merged snapshot", fields);
     this.#onEnd(this.#complete);
   }
+}
+
+function sizeOf(bytes: number | undefined): { bytes?: number; size?: string } {
+  return bytes === undefined ? {} : { bytes, size: humanBytes(bytes) };
 }
 
 /** Lets other work go first; while there are writes, they get as much time as this took. */

@@ -1,5 +1,5 @@
-// A leader's snapshot on its way in: the body (an etcd database file) is written to a file beside the log, checked, and turned into a
-// store with its values in runs that nothing names yet. All beside running traffic, and without a change of the member's state: what
+// A leader's snapshot on its way in, as a store with its values in runs that nothing names yet: a copy becomes that as it arrives
+// (copy-intake.ts), an etcd database file is written beside the log first and then checked. All beside running traffic, and without a change of the member's state: what
 // fails here leaves nothing behind. The file ends in .tmp, so that a start after a crash removes it with the log's other leftovers.
 import type { ClusterId, Index, MemberId, Term } from "../../base/brand.ts";
 import { errors } from "../../base/errors.ts";
@@ -13,14 +13,16 @@ import type { LogSource } from "../../log/contract.ts";
 import type { Log } from "../../log/log.ts";
 import { TEMPORARY_SUFFIX } from "../../log/paths.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { Digest } from "../../ports/digest.ts";
 import type { Disk, DiskFile } from "../../ports/disk.ts";
 import type { Logger } from "../../ports/logger.ts";
 import type { ConfState, SnapshotMetadata } from "../../raft/message.ts";
 import { confStateToBytes } from "../conf-state.ts";
-import { encodeTables } from "../tables.ts";
+import { encodeTables, restoreTables } from "../tables.ts";
 import { reclaimStore } from "../upkeep/reclaim-store.ts";
+import { takeCopy, tellForm } from "./copy-intake.ts";
 import { type ImportedRows, importRows } from "./import-rows.ts";
-import { attachLeases, type SmallTables, smallTables } from "./small-tables.ts";
+import { attachLeases, newSmallTables, type SmallTables, smallTables } from "./small-tables.ts";
 
 /** Written at once: small chunks from the network are gathered. */
 const WRITE_BYTES = 1 << 20;
@@ -32,6 +34,7 @@ export type StageOptions = {
   /** Where the log is: the staged file stands beside its files. */
   readonly directory: string;
   readonly disk: Disk;
+  readonly digest: Digest;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly log: Log;
@@ -62,13 +65,47 @@ export async function stageSnapshot(
   wanted: Wanted,
   options: StageOptions,
 ): Promise<StagedState> {
-  const path = `${options.directory}/${snapDatabaseName(index)}${TEMPORARY_SUFFIX}`;
   const room = new Room(options, wanted);
+  const told = await tellForm(body);
+  const staged = told.isCopy
+    ? await stageCopy(told.body, index, room, options)
+    : await stageDatabase(told.body, index, room, options);
+  return { index, term, confState, ...staged };
+}
+
+type Staged = SmallTables & { readonly rows: ImportedRows };
+
+async function stageCopy(
+  body: AsyncIterable<Uint8Array>,
+  index: Index,
+  room: Room,
+  options: StageOptions,
+): Promise<Staged> {
+  const small = newSmallTables(options);
+  const goOn = (bytes: number): Promise<void> => room.take(bytes);
+  const tables = (bytes: Uint8Array): void =>
+    restoreTables(bytes, small.lessor, small.membership, small.alarms, options.clock.now());
+  try {
+    const rows = await takeCopy(body, { ...options, goOn, index, tables });
+    await attachLeases(small.lessor, rows.store, options.clock);
+    return { ...small, rows };
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new Error(`the copy is corrupt at offset ${error.offset}: ${error.message}`);
+  }
+}
+
+async function stageDatabase(
+  body: AsyncIterable<Uint8Array>,
+  index: Index,
+  room: Room,
+  options: StageOptions,
+): Promise<Staged> {
+  const path = `${options.directory}/${snapDatabaseName(index)}${TEMPORARY_SUFFIX}`;
   const file = await options.disk.open(path, "create");
   try {
     await writeBody(file, body, room);
-    const staged = await importBody(file, index, room, options);
-    return { index, term, confState, ...staged };
+    return await importBody(file, index, room, options);
   } finally {
     await file.close();
     await options.disk.remove(path);
@@ -134,12 +171,7 @@ async function writeBody(file: DiskFile, body: AsyncIterable<Uint8Array>, room: 
   if (failure !== undefined) throw failure;
 }
 
-async function importBody(
-  file: DiskFile,
-  index: Index,
-  room: Room,
-  options: StageOptions,
-): Promise<SmallTables & { readonly rows: ImportedRows }> {
+async function importBody(file: DiskFile, index: Index, room: Room, options: StageOptions): Promise<Staged> {
   try {
     const database = new BoltFile(new FileSource(file));
     const tables = readTables(database);

@@ -9,6 +9,7 @@ import { errors } from "../../base/errors.ts";
 import type { ClusterMember } from "../../cluster/membership.ts";
 import { EtcdFault } from "../../member/fault.ts";
 import type {
+  CairnTraits,
   LeaseTimeToLive,
   PeerHash,
   PeerService,
@@ -50,6 +51,7 @@ export class TestMember implements TransportReceiver, PeerService, Logger {
   removedSelf = 0;
   clusterVersion: string | undefined = "3.7.0";
   storageVersion: string | undefined = "3.7.0";
+  traits: CairnTraits | undefined;
   /** Held before it takes the next piece of a snapshot. */
   snapshotGate: Promise<void> = Promise.resolve();
   snapshotPieces = 0;
