@@ -27,7 +27,12 @@ class Ledger {
   readonly newest = new Map<string, Acked>();
   readonly #given = new Map<number, string>();
   acknowledged = 0;
-  highest = 0;
+  /** The one with the highest revision: nothing acknowledged stands behind it in the log. */
+  last: Acked | undefined;
+
+  get highest(): number {
+    return this.last?.revision ?? 0;
+  }
 
   record(acked: Acked): void {
     const before = this.#given.get(acked.revision);
@@ -35,7 +40,7 @@ class Ledger {
       throw new Error(`revision ${acked.revision} was given to ${before} and to ${acked.value}`);
     this.#given.set(acked.revision, acked.value);
     this.acknowledged++;
-    this.highest = Math.max(this.highest, acked.revision);
+    if (acked.revision > this.highest) this.last = acked;
     const known = this.newest.get(acked.key);
     if (known === undefined || known.revision < acked.revision) this.newest.set(acked.key, acked);
   }
@@ -152,26 +157,25 @@ function tearTail(
   kind: Tear,
   next: () => number,
 ): string {
-  if (kind === "none") return "";
+  const value = ledger.last?.value;
+  if (kind === "none" || value === undefined) return "";
   const files = readdirSync(dataDir, { recursive: true, encoding: "utf8" })
     .map((name) => join(dataDir, name))
     .filter((path) => statSync(path).isFile())
     .sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
   for (const path of files) {
     const content = readFileSync(path);
-    let answered = -1;
-    for (const { value } of [...ledger.newest.values()].slice(-5_000))
-      answered = Math.max(answered, content.lastIndexOf(value));
+    const answered = content.lastIndexOf(value);
     if (answered < 0) continue;
     let first = Number.POSITIVE_INFINITY;
     let last = -1;
     let lastBegins = -1;
-    for (const value of unanswered) {
-      const offset = content.indexOf(value, answered + 1);
+    for (const sent of unanswered) {
+      const offset = content.indexOf(sent, answered + 1);
       if (offset < 0) continue;
       first = Math.min(first, offset);
-      if (offset + value.length <= last) continue;
-      last = offset + value.length;
+      if (offset + sent.length <= last) continue;
+      last = offset + sent.length;
       lastBegins = offset;
     }
     if (last < 0) return "";
