@@ -8,14 +8,14 @@ import { test } from "node:test";
 
 const ROOT = new URL("../../../", import.meta.url).pathname;
 
-/** A package of its own around copies of the executables; `main` is what would be dist/src/main.js. */
+/** A package of its own around copies of the executables; `main` is what would be dist/bin/etcd.js. */
 function packageWith(main: string | undefined): string {
   const directory = mkdtempSync(join(tmpdir(), "cairn-bin-"));
   cpSync(join(ROOT, "bin"), join(directory, "bin"), { recursive: true });
   writeFileSync(join(directory, "package.json"), '{"type":"module"}');
   if (main !== undefined) {
-    mkdirSync(join(directory, "dist/src"), { recursive: true });
-    writeFileSync(join(directory, "dist/src/main.js"), main);
+    mkdirSync(join(directory, "dist/bin"), { recursive: true });
+    writeFileSync(join(directory, "dist/bin/etcd.js"), main);
   }
   return directory;
 }

@@ -1,10 +1,10 @@
 // The few lines that a person sees after the first start: where the server listens, what to try, where the data is. Called by
 // main.ts once the server is ready. Only for people: never when standard output carries log lines, or when nobody reads it.
 import { isAbsolute, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { CAIRN_VERSION, SERVER_VERSION } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
 import { type EndpointUrl, isSecure, isUnix } from "../config/urls.ts";
+import { packageRoot } from "../node/package-root.ts";
 
 /** Someone reads: a terminal, or `npm start`, and no log goes the same way. */
 export function isForPerson(config: Config, isTerminal: boolean, npmScript: string | undefined): boolean {
@@ -54,7 +54,7 @@ function clientFlags(config: Config, url: EndpointUrl, endpoint: string): string
 
 /** One of our executables as it is typed in `directory`. */
 function command(name: string, directory: string): string {
-  const path = fileURLToPath(new URL(join("..", "..", "..", "bin", name), import.meta.url));
+  const path = join(packageRoot(), "bin", name);
   const near = relative(directory, path);
   return near.startsWith("..") || isAbsolute(near) ? path : near;
 }
