@@ -65,6 +65,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     to: "Math.max(watcher.minRevision, view.currentRevision + 1)",
   },
   {
+    name: "a copy that a member is sent gives rows the bytes beside their values",
+    file: "mvcc/state-copy.js",
+    from: "words[at + BLOCK_OFFSET] = place | 0;",
+    to: "words[at + BLOCK_OFFSET] = (place + 1) | 0;",
+  },
+  {
     name: "a snapshot is installed without its leases",
     file: "member/snapshot/replace-state.js",
     from: "lessor.replaceBy(staged.lessor);",

@@ -1,7 +1,7 @@
 // Is the simulation able to find what it is for? Plants one bug at a time (planted-bugs.ts) in a copy of the built program, runs seeds of
 // clusters there until one fails, and prints the rows of the table in docs/reproductions.md. Options: --seeds N (at most so many of each),
 // --only WORDS OF A NAME. Fails when a bug was not found.
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ function copyOfTheBuild(): string {
 }
 
 /** Whether it was found. */
-function plant(directory: string, bug: PlantedBug, seeds: number): boolean {
+async function plant(directory: string, bug: PlantedBug, seeds: number): Promise<boolean> {
   const path = join(directory, "dist/src", bug.file);
   const original = readFileSync(path, "utf8");
   if (original.split(bug.from).length !== 2) throw new Error(`${bug.file} does not hold once: ${bug.from}`);
@@ -37,7 +37,7 @@ function plant(directory: string, bug: PlantedBug, seeds: number): boolean {
   );
   let found: Found | undefined;
   let run = 0;
-  for (; found === undefined && run < seeds; run += SEEDS_AT_ONCE) found = search(directory, run + 1);
+  for (; found === undefined && run < seeds; run += SEEDS_AT_ONCE) found = await search(directory, run + 1);
   writeFileSync(path, original);
   const columns = [
     bug.name,
@@ -52,13 +52,17 @@ function plant(directory: string, bug: PlantedBug, seeds: number): boolean {
 
 type Found = { readonly failed: string; readonly seed: string; readonly said: string };
 
+/** The run of seeds under way. */
+let child: ChildProcess | undefined;
+
 /** The next seeds, from `from` on. */
-function search(directory: string, from: number): Found | undefined {
+async function search(directory: string, from: number): Promise<Found | undefined> {
   const options = { members: 3, seed: from, seeds: SEEDS_AT_ONCE };
   const arguments_ = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
-  const { stdout } = spawnSync(process.execPath, [join(directory, "dist/scripts/sim.js"), ...arguments_], {
-    encoding: "utf8",
-    maxBuffer: 64 << 20,
+  const command = [join(directory, "dist/scripts/sim.js"), ...arguments_];
+  const stdout = await new Promise<string>((resolve) => {
+    // It fails when a history does: what it says is read, not its exit code.
+    child = execFile(process.execPath, command, { maxBuffer: 64 << 20 }, (_error, text) => resolve(text));
   });
   const [, seed, said] = /^FAILED: .*--seed (\d+)\n {2}(.*)$/m.exec(stdout) ?? [];
   if (seed === undefined || said === undefined) return undefined;
@@ -69,10 +73,16 @@ function search(directory: string, from: number): Found | undefined {
 const seeds = Number(option("seeds") ?? SEEDS_MAX);
 const only = option("only") ?? "";
 const directory = copyOfTheBuild();
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.once(signal, () => {
+    child?.kill();
+    rmSync(directory, { recursive: true });
+    process.exit(1);
+  });
 let missed = 0;
 console.log("| Planted | Where | Failed | Seed | What it said |\n| --- | --- | --- | --- | --- |");
 for (const bug of PLANTED_BUGS.filter(({ name }) => name.includes(only)))
-  if (!plant(directory, bug, seeds)) missed++;
+  if (!(await plant(directory, bug, seeds))) missed++;
 rmSync(directory, { recursive: true });
 console.log(`${missed} not found`);
 process.exitCode = missed > 0 ? 1 : 0;

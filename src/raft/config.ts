@@ -14,6 +14,8 @@ export type Config = {
   /** Ticks without a leader before an election; must exceed heartbeatTick (etcd: 10 to 1). */
   readonly electionTick: number;
   readonly heartbeatTick: number;
+  /** Ticks between the election timeout and the election, drawn from [from, below); absent = [0, electionTick), etcd's. */
+  readonly electionDelay?: { readonly from: number; readonly below: number };
   readonly storage: Storage;
   readonly logger: RaftLogger;
   /** An integer in [0, bound): spreads the election timeouts. */

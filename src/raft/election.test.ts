@@ -110,3 +110,23 @@ test("a candidate leads only when its own vote is on disk, however many others h
   for (const response of append!.responses) node.raw.step(response);
   assert.equal(node.state, StateType.Leader);
 });
+
+test("an election begins within its delay behind the election timeout, etcd's or the one that is asked for", () => {
+  const ticksUntilCampaign = (
+    electionDelay: { from: number; below: number } | undefined,
+    dice: number,
+  ): number => {
+    const random = (bound: number): number => Math.floor(dice * bound);
+    const options = electionDelay === undefined ? {} : { electionDelay };
+    const node = new LoneNode(1, { voters: [1, 2, 3], preVote: true, random, ...options });
+    for (let ticks = 1; ; ticks++) {
+      node.ticks(1);
+      if (node.state !== StateType.Follower) return ticks;
+    }
+  };
+  for (const [delay, soonest, latest] of [
+    [undefined, 10, 19],
+    [{ from: 1, below: 6 }, 11, 15],
+  ] as const)
+    assert.deepEqual([ticksUntilCampaign(delay, 0), ticksUntilCampaign(delay, 0.999)], [soonest, latest]);
+});

@@ -47,7 +47,7 @@ export class Raft {
   /** Ticks since the last word of the leader (follower), the last election timeout (leader) or the campaign (candidate). */
   electionElapsed = 0;
   heartbeatElapsed = 0;
-  /** In [electionTimeout, 2 * electionTimeout - 1], drawn anew at each change of state. */
+  /** electionTimeout and a part of electionDelay, drawn anew at each change of state. */
   randomizedElectionTimeout = 0;
 
   /** Whom the leadership is being handed to (thesis 3.10). */
@@ -58,6 +58,7 @@ export class Raft {
   uncommittedSize = 0;
 
   readonly electionTimeout: number;
+  readonly electionDelay: { readonly from: number; readonly below: number };
   readonly heartbeatTimeout: number;
   readonly messageBytesMax: number;
   readonly uncommittedBytesMax: number;
@@ -83,6 +84,7 @@ export class Raft {
     );
     this.tracker = new ProgressTracker(config.maxInflightMsgs, orNoLimit(config.maxInflightBytes));
     this.electionTimeout = config.electionTick;
+    this.electionDelay = config.electionDelay ?? { from: 0, below: config.electionTick };
     this.heartbeatTimeout = config.heartbeatTick;
     this.messageBytesMax = config.maxSizePerMsg;
     this.uncommittedBytesMax = orNoLimit(config.maxUncommittedEntriesSize);

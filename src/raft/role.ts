@@ -59,7 +59,8 @@ function reset(raft: Raft, term: number): void {
   raft.lead = NONE;
   raft.electionElapsed = 0;
   raft.heartbeatElapsed = 0;
-  raft.randomizedElectionTimeout = raft.electionTimeout + raft.random(raft.electionTimeout);
+  const { from, below } = raft.electionDelay;
+  raft.randomizedElectionTimeout = raft.electionTimeout + from + raft.random(below - from);
   abortLeaderTransfer(raft);
   raft.tracker.resetVotes();
   const last = raft.log.lastIndex();

@@ -25,6 +25,7 @@ import { RawNode } from "../../raft/raw-node.ts";
 import { payloadsSize } from "../../raft/sizes.ts";
 import { describeStatus, type Status } from "../../raft/status.ts";
 import type { Transport } from "../network/transport.ts";
+import { elections } from "./elections.ts";
 import type { Engine, EngineEvents, SnapshotDoor } from "./engine.ts";
 import { LogThread } from "./log-thread.ts";
 import { ProposalBatch } from "./proposal-batch.ts";
@@ -133,8 +134,7 @@ export class RaftEngine implements Engine {
     this.#proposals = new ProposalBatch(take, options.requestTimeoutMillis);
     this.#node = new RawNode({
       id: options.id,
-      electionTick: options.electionTicks,
-      heartbeatTick: 1,
+      ...elections(options.electionTicks, options.preVote),
       storage: {
         initialState: () => ({ hardState: hardState as never, confState }),
         firstIndex: () => storage.firstIndex(),
@@ -151,8 +151,6 @@ export class RaftEngine implements Engine {
       maxCommittedSizePerReady: APPLY_BYTES_MAX,
       maxUncommittedEntriesSize: UNCOMMITTED_BYTES_MAX,
       maxInflightMsgs: INFLIGHT_MESSAGES_MAX,
-      checkQuorum: true,
-      preVote: options.preVote,
     });
   }
 
