@@ -35,7 +35,7 @@ export type PeerTimings = {
   readonly readTimeoutMillis: number;
   /** Within it a stream's bytes must leave: --raft-write-timeout. */
   readonly writeTimeoutMillis: number;
-  /** A third of the read timeout, so that two may be lost. */
+  /** A stream's writer lets nothing be silent for longer: at most a third of the read timeout, so that two may be lost. */
   readonly heartbeatIntervalMillis: number;
   /** Between two attempts to dial the same stream. */
   readonly redialIntervalMillis: number;
@@ -48,10 +48,18 @@ export type PeerTimings = {
   readonly handshakeTimeoutMillis: number;
 };
 
+/**
+ * Far more often than etcd's 1.7 s, and told to readers of Cairn: after a partition TCP tries its lost bytes again ever more seldom, so that a
+ * connection may be silent for as long again as the network was cut. A new one is there at once.
+ */
+const HEARTBEAT_MILLIS_MAX = 500;
+/** Heartbeats of a writer that says how often they come, until its silence is the end of the stream. */
+export const HEARTBEATS_MISSED_MAX = 3;
+
 export const PEER_TIMINGS: PeerTimings = {
   readTimeoutMillis: 5000,
   writeTimeoutMillis: 5000,
-  heartbeatIntervalMillis: 5000 / 3,
+  heartbeatIntervalMillis: HEARTBEAT_MILLIS_MAX,
   redialIntervalMillis: 100,
   probeIntervalMillis: 4000,
   snapshotAnswerTimeoutMillis: 5000,
@@ -59,8 +67,9 @@ export const PEER_TIMINGS: PeerTimings = {
   handshakeTimeoutMillis: 10_000,
 };
 
-/** What was given, with etcd's values for the rest: heartbeats go by the read timeout. */
+/** What was given, and the usual values for the rest: heartbeats go by the read timeout. */
 export function peerTimings(given: Partial<PeerTimings>): PeerTimings {
   const { readTimeoutMillis = PEER_TIMINGS.readTimeoutMillis } = given;
-  return { ...PEER_TIMINGS, heartbeatIntervalMillis: readTimeoutMillis / 3, ...given };
+  const heartbeatIntervalMillis = Math.min(readTimeoutMillis / 3, HEARTBEAT_MILLIS_MAX);
+  return { ...PEER_TIMINGS, heartbeatIntervalMillis, ...given };
 }

@@ -231,31 +231,36 @@ test("the number of messages that wait is bounded, too", async () => {
   await a.close();
 });
 
-test("a stream that falls silent is dialled again", async () => {
-  const sockets: Socket[] = [];
-  let dials = 0;
-  const silent = createServer((socket) => {
-    sockets.push(socket);
-    socket.on("error", () => {});
-    socket.once("data", (head) => {
-      if (head.includes("/raft/stream/message")) dials++;
-      socket.write("HTTP/1.1 200 OK\r\nX-Server-Version: 3.7.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+for (const [what, header, readTimeoutMillis] of [
+  ["for the read timeout", "", 100],
+  ["for three of the heartbeats that it promised", "X-Cairn-Heartbeat: 20\r\n", 3_600_000],
+] as const)
+  test(`a stream that is silent ${what} is dialled again`, async () => {
+    const sockets: Socket[] = [];
+    let dials = 0;
+    const silent = createServer((socket) => {
+      sockets.push(socket);
+      socket.on("error", () => {});
+      socket.once("data", (head) => {
+        if (head.includes("/raft/stream/message")) dials++;
+        const heads = `X-Server-Version: 3.7.1\r\nTransfer-Encoding: chunked\r\n${header}`;
+        socket.write(`HTTP/1.1 200 OK\r\n${heads}\r\n`);
+      });
     });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as { port: number };
+    const a = await new TestMember(0xan, { timings: { ...TEST_TIMINGS, readTimeoutMillis } }).start();
+    a.network.transport.addPeer(memberId(0xbn), [`http://127.0.0.1:${port}`]);
+    await a.logged(
+      "lost TCP streaming connection with remote peer",
+      { "stream-reader-type": "stream Message" },
+      2,
+    );
+    assert.ok(dials >= 2);
+    await a.close();
+    for (const socket of sockets) socket.destroy();
+    silent.close();
   });
-  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
-  const { port } = silent.address() as { port: number };
-  const a = await new TestMember(0xan, { timings: { ...TEST_TIMINGS, readTimeoutMillis: 100 } }).start();
-  a.network.transport.addPeer(memberId(0xbn), [`http://127.0.0.1:${port}`]);
-  await a.logged(
-    "lost TCP streaming connection with remote peer",
-    { "stream-reader-type": "stream Message" },
-    2,
-  );
-  assert.ok(dials >= 2);
-  await a.close();
-  for (const socket of sockets) socket.destroy();
-  silent.close();
-});
 
 test("a stream with a frame that is cut short or nonsense is given up, and dialled again", async () => {
   const sockets: Socket[] = [];

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { hexId } from "../cluster/ids.ts";
 import { sendError } from "../node/http-reply.ts";
 import type { Message } from "../raft/message.ts";
-import { headerText, idFromHex, incompatibility } from "./compatibility.ts";
+import { CAIRN_HEARTBEAT_HEADER, headerText, idFromHex, incompatibility } from "./compatibility.ts";
 import { StreamError } from "./frame-buffer.ts";
 import { PIPELINE_MESSAGE_BYTES_MAX } from "./limits.ts";
 import { parseMessage } from "./message-codec.ts";
@@ -137,6 +137,7 @@ export function handleStream(
     sendError(response, 412, "to field mismatch");
     return;
   }
+  response.setHeader(CAIRN_HEARTBEAT_HEADER, Math.ceil(host.timings.heartbeatIntervalMillis));
   beginStream(request, response, (socket) => peer.attach(kind as StreamKind).attach(socket));
 }
 

@@ -1,11 +1,13 @@
 // One kind of messages from one member: dials its stream, decodes what comes, and dials again when it ends, as long as the member is a
-// peer. Knows nothing of raft: messages go to `deliver`. Silence for longer than the I/O timeout ends a stream.
+// peer. Knows nothing of raft: messages go to `deliver`. Silence for longer than the I/O timeout ends a stream, or for longer than a
+// writer that tells how often it is heard may be silent.
 import type { IncomingMessage } from "node:http";
 import type { MemberId } from "../base/brand.ts";
 import { hexId } from "../cluster/ids.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Message } from "../raft/message.ts";
 import {
+  CAIRN_HEARTBEAT_HEADER,
   CLUSTER_ID_MISMATCH,
   compareVersions,
   headerText,
@@ -16,7 +18,7 @@ import {
 } from "./compatibility.ts";
 import { type Call, type Dialer, readBody } from "./dialer.ts";
 import { StreamError } from "./frame-buffer.ts";
-import { type PeerTimings, SMALL_BODY_BYTES_MAX } from "./limits.ts";
+import { HEARTBEATS_MISSED_MAX, type PeerTimings, SMALL_BODY_BYTES_MAX } from "./limits.ts";
 import { isLinkHeartbeat, MessageDecoder, type StreamDecoder } from "./message-codec.ts";
 import { MsgAppDecoder } from "./msgapp-codec.ts";
 import type { PeerMetrics } from "./peer-metrics.ts";
@@ -172,7 +174,15 @@ export class StreamReader {
     const decoder = this.#decoder();
     const deliver = (message: Message, bytes: number): void => this.#deliver(message, bytes);
     let over = false;
+    let missed = 0;
+    // Looks at it turn by turn: what had come while this process stood still was not read yet, but is no silence.
+    const heartbeatMillis = Number.parseInt(headerText(response.headers, CAIRN_HEARTBEAT_HEADER), 10);
+    const beats = heartbeatMillis > 0 ? setInterval(() => beat(), heartbeatMillis).unref() : undefined;
+    const beat = (): void => {
+      if (++missed > HEARTBEATS_MISSED_MAX) end(new Error("i/o timeout"));
+    };
     const end = (error: Error | undefined): void => {
+      clearInterval(beats);
       if (over || this.#stopped) return;
       over = true;
       response.destroy();
@@ -184,6 +194,7 @@ export class StreamReader {
     };
     response.on("data", (chunk: Buffer) => {
       if (over) return;
+      missed = 0;
       try {
         decoder.push(chunk, deliver);
       } catch (error) {
