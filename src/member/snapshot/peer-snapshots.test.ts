@@ -16,6 +16,7 @@ import { SIM_MEMBER_OPTIONS } from "../../sim/machine.ts";
 import { SeededRandom } from "../../sim/random.ts";
 import {
   createPutRequest,
+  encodeDeleteRangeRequest,
   encodeLeaseGrantRequest,
   encodePutRequest,
 } from "../../wire/generated/etcdserverpb.ts";
@@ -387,4 +388,32 @@ for (const form of FORMS)
     await assert.doesNotReject(snapshots.receive(message, pieces(body)));
     await failed;
     member.stop();
+  });
+
+for (const form of FORMS)
+  test(`values longer than a chunk, empty ones and deleted keys arrive (${form})`, async () => {
+    const leader = await open(newDisk());
+    await fill(leader, "leader/", 5);
+    for (const [key, bytes] of [
+      ["long/1", 300_000],
+      ["empty", 0],
+      ["long/2", 1_000_000],
+      ["short", 1],
+    ] as const) {
+      const request = { ...createPutRequest(), key: Buffer.from(key), value: Buffer.alloc(bytes, key) };
+      await propose(leader, RequestField.Put, encodePutRequest(request));
+    }
+    const deletion = { key: Buffer.from("leader/1"), rangeEnd: new Uint8Array(0), prevKv: false };
+    await propose(leader, RequestField.DeleteRange, encodeDeleteRangeRequest(deletion));
+    const { message, body } = await snapshotOf(leader, form);
+    const state = describe(leader);
+    await leader.close();
+    const disk = newDisk();
+    const member = await open(disk);
+    const snapshots = newSnapshots(member, disk, new Raft());
+    await snapshots.receive(message, pieces(body));
+    await install(snapshots, message);
+    assert.equal(describe(member), state);
+    member.stop();
+    assert.equal(await stateOn(disk), state);
   });
