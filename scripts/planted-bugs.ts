@@ -67,8 +67,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "a copy that a member is sent gives rows the bytes beside their values",
     file: "mvcc/state-copy.js",
-    from: "words[at + BLOCK_OFFSET] = place | 0;",
-    to: "words[at + BLOCK_OFFSET] = (place + 1) | 0;",
+    from: "words[at + IMAGE_OFFSET] = place | 0;",
+    to: "words[at + IMAGE_OFFSET] = (place + 1) | 0;",
   },
   {
     name: "a snapshot is installed without its leases",

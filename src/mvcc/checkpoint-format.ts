@@ -25,6 +25,10 @@ export const KEYS_MAX = 4096;
 export const BLOCK_BYTES_MAX = 1 << 28;
 
 export const IMAGE_ROW_WORDS = 9;
+/** Of a row's words those that say where its value stands. */
+export const IMAGE_FILE = 5;
+export const IMAGE_OFFSET = 6;
+export const IMAGE_LENGTH = 7;
 export const WIDE_WORDS = 6;
 
 /**

@@ -12,6 +12,9 @@ import {
   blockBytes,
   float64s,
   HEAD_NUMBERS,
+  IMAGE_FILE,
+  IMAGE_LENGTH,
+  IMAGE_OFFSET,
   IMAGE_ROW_WORDS,
   KEYS_BYTES_MAX,
   KEYS_MAX,
@@ -190,9 +193,9 @@ export class RunningCheckpoint implements Checkpoint {
       block[to + 2] = words[at + CREATE]!;
       block[to + 3] = words[at + ROW_VERSION]!;
       block[to + 4] = words[at + LEASE]!;
-      block[to + 5] = words[at + FILE]!;
-      block[to + 6] = words[at + OFFSET]!;
-      block[to + 7] = words[at + LENGTH]!;
+      block[to + IMAGE_FILE] = words[at + FILE]!;
+      block[to + IMAGE_OFFSET] = words[at + OFFSET]!;
+      block[to + IMAGE_LENGTH] = words[at + LENGTH]!;
       block[to + 8] = this.#nameOf(words[at + PREVIOUS]!);
       to += IMAGE_ROW_WORDS;
     }

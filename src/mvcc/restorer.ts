@@ -8,6 +8,9 @@ import {
   BlockKind,
   float64s,
   HEAD_NUMBERS,
+  IMAGE_FILE,
+  IMAGE_LENGTH,
+  IMAGE_OFFSET,
   IMAGE_ROW_WORDS,
   MAGIC,
   VERSION,
@@ -247,7 +250,7 @@ export class Restorer {
     for (let row = 0, at = 0; row < count; row++, at += ROW_WORDS, from += IMAGE_ROW_WORDS) {
       const main = block[from]! >>> 0;
       const lease = block[from + 4]!;
-      const file = block[from + 5]! & 0xffff;
+      const file = block[from + IMAGE_FILE]! & 0xffff;
       const previous = block[from + 8]!;
       const slot = (chunk << CHUNK_BITS) | row;
       if (main < before || base + main > this.#head!.current) return false;
@@ -262,11 +265,11 @@ export class Restorer {
       words[at + KEY] = 0;
       words[at + PREVIOUS] = previous;
       words[at + NEXT] = -1;
-      words[at + FILE] = block[from + 5]!;
-      words[at + OFFSET] = block[from + 6]!;
-      words[at + LENGTH] = block[from + 7]!;
+      words[at + FILE] = block[from + IMAGE_FILE]!;
+      words[at + OFFSET] = block[from + IMAGE_OFFSET]!;
+      words[at + LENGTH] = block[from + IMAGE_LENGTH]!;
       leases.adopt(lease);
-      files.adopt(file, block[from + 7]! >>> 0);
+      files.adopt(file, block[from + IMAGE_LENGTH]! >>> 0);
       if (previous === -1) continue;
       const there = previous & CHUNK_MASK;
       const place = there * ROW_WORDS + NEXT;

@@ -2,7 +2,15 @@
 // looked up when they are asked for, so values may be relocated while a copy is under way; rows are neither dropped nor moved. RowPlaces
 // is the other end: it gives the rows of a block that arrived the places that their values got there.
 import { RunningCheckpoint } from "./checkpoint.ts";
-import { BLOCK_HEAD_BYTES, BlockKind, blockKindOf, IMAGE_ROW_WORDS } from "./checkpoint-format.ts";
+import {
+  BLOCK_HEAD_BYTES,
+  BlockKind,
+  blockKindOf,
+  IMAGE_FILE,
+  IMAGE_LENGTH,
+  IMAGE_OFFSET,
+  IMAGE_ROW_WORDS,
+} from "./checkpoint-format.ts";
 import type { Compactor } from "./compactor.ts";
 import type { FileNumber } from "./contract.ts";
 import { FILE, KEY, LENGTH, OFFSET, ROW_WORDS } from "./row-table.ts";
@@ -10,10 +18,6 @@ import type { Tables } from "./tables.ts";
 
 const TWO_32 = 2 ** 32;
 const NO_WORDS = new Int32Array(0);
-/** Of a row in a block: see checkpoint-format.ts. */
-const BLOCK_FILE = 5;
-const BLOCK_OFFSET = 6;
-const BLOCK_LENGTH = 7;
 
 export class StateCopy {
   readonly #tables: Tables;
@@ -70,20 +74,23 @@ export class StateCopy {
 
 /** The rows of a ROWS block that came from elsewhere, on which all places are wiped at first. */
 export class RowPlaces {
+  /** With the places that its rows have so far. */
+  readonly block: Uint8Array;
   readonly #words: Int32Array;
   readonly #end: number;
   #at: number;
 
   /** `block` is as nextBlock() gave it, at a multiple of eight bytes; a malformed one is treated as empty, and the Restorer refuses it. */
   constructor(block: Uint8Array) {
+    this.block = block;
     const words = new Int32Array(block.buffer, block.byteOffset, block.length >>> 2);
     const first = BLOCK_HEAD_BYTES / 4 + 2;
     const end = first + (words[2] ?? 0) * IMAGE_ROW_WORDS;
     this.#words = words;
     this.#end = end >= first && end <= words.length ? end : first;
     for (let at = first; at < this.#end; at += IMAGE_ROW_WORDS) {
-      words[at + BLOCK_FILE] = 0;
-      words[at + BLOCK_OFFSET] = 0;
+      words[at + IMAGE_FILE] = 0;
+      words[at + IMAGE_OFFSET] = 0;
     }
     this.#at = first;
     this.#skipEmpty();
@@ -104,9 +111,9 @@ export class RowPlaces {
       if (this.done) return false;
       const at = this.#at;
       const place = offset + used;
-      words[at + BLOCK_FILE] = fileIndex | (Math.floor(place / TWO_32) << 16);
-      words[at + BLOCK_OFFSET] = place | 0;
-      used += words[at + BLOCK_LENGTH]! >>> 0;
+      words[at + IMAGE_FILE] = fileIndex | (Math.floor(place / TWO_32) << 16);
+      words[at + IMAGE_OFFSET] = place | 0;
+      used += words[at + IMAGE_LENGTH]! >>> 0;
       if (used > length) return false;
       this.#at += IMAGE_ROW_WORDS;
     }
@@ -114,6 +121,6 @@ export class RowPlaces {
   }
 
   #skipEmpty(): void {
-    while (this.#at < this.#end && this.#words[this.#at + BLOCK_LENGTH] === 0) this.#at += IMAGE_ROW_WORDS;
+    while (this.#at < this.#end && this.#words[this.#at + IMAGE_LENGTH] === 0) this.#at += IMAGE_ROW_WORDS;
   }
 }

@@ -175,12 +175,12 @@ export class StreamReader {
     const deliver = (message: Message, bytes: number): void => this.#deliver(message, bytes);
     let over = false;
     let missed = 0;
-    // Looks at it turn by turn: what had come while this process stood still was not read yet, but is no silence.
-    const heartbeatMillis = Number.parseInt(headerText(response.headers, CAIRN_HEARTBEAT_HEADER), 10);
-    const beats = heartbeatMillis > 0 ? setInterval(() => beat(), heartbeatMillis).unref() : undefined;
+    // Counted turn by turn: what came while this process stood still was not read yet, but is no silence.
     const beat = (): void => {
       if (++missed > HEARTBEATS_MISSED_MAX) end(new Error("i/o timeout"));
     };
+    const heartbeatMillis = Number.parseInt(headerText(response.headers, CAIRN_HEARTBEAT_HEADER), 10);
+    const beats = heartbeatMillis > 0 ? setInterval(beat, heartbeatMillis).unref() : undefined;
     const end = (error: Error | undefined): void => {
       clearInterval(beats);
       if (over || this.#stopped) return;

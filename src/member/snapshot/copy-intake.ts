@@ -66,9 +66,8 @@ class Intake {
   readonly #options: CopyOptions;
   readonly #restorer: Restorer;
   #begun = false;
-  /** A block of rows whose values have not all come, and its places. */
-  #rows: Uint8Array | undefined;
-  #places: RowPlaces | undefined;
+  /** A block of rows whose values have not all come. */
+  #rows: RowPlaces | undefined;
 
   constructor(runs: RunWriter, options: CopyOptions) {
     this.#runs = runs;
@@ -105,26 +104,25 @@ class Intake {
       this.#push(block, offset);
       return;
     }
-    const rows = copyBytes(block);
-    const places = new RowPlaces(rows);
-    if (places.done) this.#push(rows, offset);
-    else {
-      this.#rows = rows;
-      this.#places = places;
-    }
+    this.#rows = new RowPlaces(copyBytes(block));
+    this.#pushPlaced(this.#rows, offset);
   }
 
   #takeValues(values: Uint8Array, offset: number): void {
-    const [rows, places] = [this.#rows, this.#places];
-    if (rows === undefined || places === undefined || values.length === 0)
+    const rows = this.#rows;
+    if (rows === undefined || values.length === 0)
       throw new FormatError(offset, "values that belong to no row");
     const place = this.#runs.add(values);
-    if (!places.place(this.#restorer.indexOf(place.file), place.offset, values.length))
+    if (!rows.place(this.#restorer.indexOf(place.file), place.offset, values.length))
       throw new FormatError(offset, "values do not fit their rows");
-    if (!places.done) return;
+    this.#pushPlaced(rows, offset);
+  }
+
+  /** Once all of its values have come. */
+  #pushPlaced(rows: RowPlaces, offset: number): void {
+    if (!rows.done) return;
     this.#rows = undefined;
-    this.#places = undefined;
-    this.#push(rows, offset);
+    this.#push(rows.block, offset);
   }
 
   #push(block: Uint8Array, offset: number): void {

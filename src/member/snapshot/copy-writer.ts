@@ -15,6 +15,9 @@ const CHUNK_BYTES = 256 << 10;
 const CHUNKS = 2;
 
 export class CopyWriter {
+  readonly form = "copy";
+  /** Not known before all is sent. */
+  readonly bytesTotal = undefined;
   readonly #digest: Digest;
   readonly #copy: StateCopy;
   readonly #values: ValueWindow;
@@ -35,6 +38,11 @@ export class CopyWriter {
     this.#tables = concatBytes([index, encodeTables(lessor, membership, applyContext.alarms)]);
     this.#copy = store.copy();
     this.#values = new ValueWindow(log.values, this.#area, CHUNKS * CHUNK_BYTES);
+  }
+
+  /** Nothing is to be done ahead of the first chunk. */
+  plan(): boolean {
+    return true;
   }
 
   /** The next chunk, a view until the call after the next; undefined at the end. */

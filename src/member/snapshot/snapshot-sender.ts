@@ -112,7 +112,7 @@ export class SnapshotSender {
   #open(to: MemberId, takesCopies: boolean, index: Index): PeerBody {
     const member = this.#member;
     const state = takesCopies
-      ? new CopyState(new CopyWriter(member, this.#digest))
+      ? new CopyWriter(member, this.#digest)
       : new DatabaseState(openBackup(member, CHUNK_BYTES));
     const release = member.log.keepEntriesBehind(index);
     return new PeerBody(member, to, state, (complete) => {
@@ -133,7 +133,7 @@ export class SnapshotSender {
   }
 }
 
-/** A pinned state in one of the two forms. */
+/** A pinned state in one of the two forms: a DatabaseState or a CopyWriter. */
 type State = {
   readonly form: string;
   /** Once it is planned; undefined when that is not known before all is sent. */
@@ -174,28 +174,6 @@ class DatabaseState implements State {
 
   release(): void {
     this.#backup.release();
-  }
-}
-
-class CopyState implements State {
-  readonly form = "copy";
-  readonly bytesTotal = undefined;
-  readonly #writer: CopyWriter;
-
-  constructor(writer: CopyWriter) {
-    this.#writer = writer;
-  }
-
-  plan(): boolean {
-    return true;
-  }
-
-  next(): Uint8Array | undefined {
-    return this.#writer.next();
-  }
-
-  release(): void {
-    this.#writer.release();
   }
 }
 

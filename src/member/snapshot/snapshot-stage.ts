@@ -1,6 +1,7 @@
 // A leader's snapshot on its way in, as a store with its values in runs that nothing names yet: a copy becomes that as it arrives
-// (copy-intake.ts), an etcd database file is written beside the log first and then checked. All beside running traffic, and without a change of the member's state: what
-// fails here leaves nothing behind. The file ends in .tmp, so that a start after a crash removes it with the log's other leftovers.
+// (copy-intake.ts), an etcd database file is written beside the log first and then checked. All beside running traffic, and without a
+// change of the member's state: what fails here leaves nothing behind. The file ends in .tmp, so that a start after a crash removes it
+// with the log's other leftovers.
 import type { ClusterId, Index, MemberId, Term } from "../../base/brand.ts";
 import { errors } from "../../base/errors.ts";
 import { FormatError } from "../../base/format-error.ts";
