@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { silentLogger } from "../ports/logger.ts";
 import type { Config } from "./config.ts";
-import { clientTlsContext, listenAddress, peerSettings, tlsOptions } from "./listening.ts";
+import { clientTlsContext, listenAddress, listenTargets, peerSettings, tlsOptions } from "./listening.ts";
 import { parseConfig } from "./parse.ts";
 import { parseUrl } from "./urls.ts";
 
@@ -30,6 +30,23 @@ test("an address is a host and port without brackets, or the path of a socket", 
   assert.deepEqual(address("https://[::1]:2379"), { kind: "tcp", host: "::1", port: 2379 });
   assert.deepEqual(address("unix:///run/etcd.sock"), { kind: "unix", path: "/run/etcd.sock" });
   assert.deepEqual(address("unix://localhost:0"), { kind: "unix", path: "localhost:0" });
+});
+
+test("URLs of one address share its socket, whatever comes to it", () => {
+  const targets = listenTargets(
+    ["http://127.0.0.1:1", "https://127.0.0.1:2", "https://127.0.0.1:1", "unix://s:1", "unixs://s:1"].map(
+      (text) => {
+        const url = parseUrl(text);
+        assert.ok(url.ok);
+        return url.value;
+      },
+    ),
+  );
+  assert.deepEqual(targets, [
+    { address: { kind: "tcp", host: "127.0.0.1", port: 1 }, secure: true, plain: true },
+    { address: { kind: "tcp", host: "127.0.0.1", port: 2 }, secure: true, plain: false },
+    { address: { kind: "unix", path: "s:1" }, secure: true, plain: true },
+  ]);
 });
 
 test("versions and cipher suites arrive in Node's names", () => {

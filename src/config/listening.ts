@@ -14,6 +14,25 @@ export function listenAddress(url: EndpointUrl): ListenAddress {
   return { kind: "tcp", host: url.hostname, port: Number(url.port) };
 }
 
+/** One socket to listen on, and what comes to it: TLS, plain text, or either of them. */
+export type ListenTarget = {
+  readonly address: ListenAddress;
+  readonly secure: boolean;
+  readonly plain: boolean;
+};
+
+/** URLs of one address share its socket, as in etcd: http and https on one port. In the order of the URLs. */
+export function listenTargets(urls: readonly EndpointUrl[]): ListenTarget[] {
+  const targets = new Map<string, ListenTarget>();
+  for (const url of urls) {
+    const key = urlAddress(url);
+    const { secure, plain } = targets.get(key) ?? { secure: false, plain: false };
+    const isTls = isSecure(url);
+    targets.set(key, { address: listenAddress(url), secure: secure || isTls, plain: plain || !isTls });
+  }
+  return [...targets.values()];
+}
+
 /** Undefined when no URL for clients or metrics is https. Rejects when the files cannot be used: then nothing may be served. */
 export async function clientTlsContext(config: Config, logger: Logger): Promise<TlsContext | undefined> {
   const clientUrls = [...config.listenClientUrls, ...config.listenClientHttpUrls];

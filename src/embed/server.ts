@@ -12,9 +12,9 @@ import { hexId } from "../cluster/ids.ts";
 import type { Config } from "../config/config.ts";
 import { connectionLimit } from "../config/connection-limit.ts";
 import { registerFeatureMetrics } from "../config/feature-metrics.ts";
-import { clientTlsContext, listenAddress } from "../config/listening.ts";
+import { clientTlsContext, type ListenTarget, listenTargets } from "../config/listening.ts";
 import { STARTUP_MESSAGE, startupFields } from "../config/startup-line.ts";
-import { type EndpointUrl, isSecure } from "../config/urls.ts";
+import type { EndpointUrl } from "../config/urls.ts";
 import { EtcdDataError } from "../etcdfile/import.ts";
 import type { GrpcCall } from "../grpc/call.ts";
 import { GrpcServer } from "../grpc/server.ts";
@@ -69,7 +69,7 @@ const DRAIN_MILLIS = 1000;
 export type Server = {
   readonly member: Member;
   readonly metrics: MetricsRegistry;
-  /** Ports of --listen-client-urls, in their order, as really taken (0 for unix sockets). */
+  /** Ports of --listen-client-urls, in their order and each once, as really taken (0 for unix sockets). */
   readonly clientPorts: readonly number[];
   /** Resolves when this member was removed from its cluster: there is nothing left to do but to close. */
   readonly removed: Promise<void>;
@@ -111,12 +111,14 @@ export async function startServer(
   processMetrics.serving();
   void healIfAsked(member, here).catch((error: unknown) => member.fatal(error));
   await Promise.race([publish(member), removal.promise]);
-  announce(config, member.localId, logger);
+  announce(config, member.localId, edge.clientListeners, logger);
   return {
     member,
     metrics,
     removed: removal.promise,
-    clientPorts: edge.listeners.slice(0, config.listenClientUrls.length).map((listener) => listener.port),
+    clientPorts: edge.clientListeners.flatMap(({ listener, traffic }) =>
+      traffic === "http" ? [] : [listener.port],
+    ),
     close: async () => {
       const fields = {
         name: config.name,
@@ -264,7 +266,20 @@ async function open(config: Config, cluster: InitialCluster | undefined, here: W
   }
 }
 
-type Edge = { readonly grpc: GrpcServer; readonly listeners: readonly Listener[]; close(): Promise<void> };
+/** What a listening socket serves, in the words of etcd's log. */
+type Traffic = "grpc" | "http" | "grpc+http";
+type ClientListener = {
+  readonly listener: Listener;
+  readonly target: ListenTarget;
+  readonly traffic: Traffic;
+};
+
+type Edge = {
+  readonly grpc: GrpcServer;
+  /** Those of --listen-client-urls first. */
+  readonly clientListeners: readonly ClientListener[];
+  close(): Promise<void>;
+};
 
 /** All listening sockets, and what answers on them. Everything is closed again when one cannot be opened. */
 async function openEdge(
@@ -303,38 +318,40 @@ async function openEdge(
   member.leaderWatch.onLeaderless = () => grpc.sendAway();
   const { connectionsMax } = checkedLimit();
   const listeners: Listener[] = [];
+  const clientListeners: ClientListener[] = [];
   const close = async (): Promise<void> => {
     for (const listener of listeners) listener.close();
     await grpc.drain(DRAIN_MILLIS);
     for (const server of [clientHttp, metricsHttp]) server.closeAllConnections();
   };
-  const listen = async (
-    url: EndpointUrl,
-    withGrpc: boolean,
-    server: HttpServer | undefined,
-  ): Promise<void> => {
-    listeners.push(
-      await Listener.open({
-        address: listenAddress(url),
-        tls: isSecure(url) ? tls : undefined,
-        onHttp2: withGrpc ? (socket, head) => grpc.accept(socket, head) : undefined,
-        onHttp1: server === undefined ? undefined : (socket: Socket) => server.emit("connection", socket),
-        logger: logger.named("node/listener.ts"),
-        connectionsMax,
-      }),
-    );
+  const listen = async (target: ListenTarget, traffic: Traffic, server: HttpServer): Promise<Listener> => {
+    const listener = await Listener.open({
+      address: target.address,
+      tls: target.secure ? tls : undefined,
+      alsoPlain: target.plain,
+      onHttp2: traffic === "http" ? undefined : (socket, head) => grpc.accept(socket, head),
+      onHttp1: traffic === "grpc" ? undefined : (socket: Socket) => server.emit("connection", socket),
+      logger: logger.named("node/listener.ts"),
+      connectionsMax,
+    });
+    listeners.push(listener);
+    return listener;
+  };
+  const listenForClients = async (urls: readonly EndpointUrl[], traffic: Traffic): Promise<void> => {
+    for (const target of listenTargets(urls))
+      clientListeners.push({ listener: await listen(target, traffic, clientHttp), target, traffic });
   };
   try {
-    for (const url of config.listenClientUrls) await listen(url, true, apart ? undefined : clientHttp);
-    for (const url of config.listenClientHttpUrls) await listen(url, false, clientHttp);
-    for (const url of config.listenMetricsUrls) await listen(url, false, metricsHttp);
+    await listenForClients(config.listenClientUrls, apart ? "grpc" : "grpc+http");
+    await listenForClients(config.listenClientHttpUrls, "http");
+    for (const target of listenTargets(config.listenMetricsUrls)) await listen(target, "http", metricsHttp);
   } catch (error) {
     await close();
     await member.close();
     await peers.close();
     cannotStart(error);
   }
-  return { grpc, listeners, close };
+  return { grpc, clientListeners, close };
 }
 
 /** etcd's line about a slow unary call; what the messages held is not known here. */
@@ -416,7 +433,12 @@ function httpOptions(
 }
 
 /** The lines that tools wait for. */
-function announce(config: Config, localId: MemberId, logger: NodeLogger): void {
+function announce(
+  config: Config,
+  localId: MemberId,
+  listeners: readonly ClientListener[],
+  logger: NodeLogger,
+): void {
   const log = logger.named("embed/server.ts");
   const texts = (urls: readonly EndpointUrl[]): string[] => urls.map((url) => url.text);
   log.info("now serving peer/client/metrics", {
@@ -427,12 +449,10 @@ function announce(config: Config, localId: MemberId, logger: NodeLogger): void {
     "listen-client-urls": texts(config.listenClientUrls),
     "listen-metrics-urls": texts(config.listenMetricsUrls),
   });
-  log.info("ready to serve client requests");
-  for (const url of config.listenClientUrls) {
-    const kind = isSecure(url) ? "securely" : "insecurely; this is strongly discouraged!";
-    log.info(`serving client traffic ${kind}`, {
-      traffic: config.listenClientHttpUrls.length > 0 ? "grpc" : "grpc+http",
-      address: url.host,
-    });
+  for (const { listener, target, traffic } of listeners) {
+    const fields = { traffic, address: listener.address };
+    log.info("ready to serve client requests");
+    if (target.plain) log.info("serving client traffic insecurely; this is strongly discouraged!", fields);
+    if (target.secure) log.info("serving client traffic securely", fields);
   }
 }

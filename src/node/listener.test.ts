@@ -12,7 +12,7 @@ import { after, before, test } from "node:test";
 import { connect as tlsConnect } from "node:tls";
 import type { Logger } from "../ports/logger.ts";
 import { silentLogger } from "../ports/logger.ts";
-import { Listener } from "./listener.ts";
+import { Listener, type ListenerOptions } from "./listener.ts";
 import { protocolOf } from "./listener-sniff.ts";
 import { TlsContext, type TlsOptions } from "./tls-context.ts";
 import { revokedSerials } from "./tls-crl.ts";
@@ -30,7 +30,11 @@ const logger: Logger = {
 let http2Seen: (head: Buffer, socket: Socket) => void = () => {};
 const listeners: Listener[] = [];
 
-async function open(tls: TlsContext | undefined, path?: string): Promise<Listener> {
+async function open(
+  tls: TlsContext | undefined,
+  path?: string,
+  more: Partial<ListenerOptions> = {},
+): Promise<Listener> {
   const listener = await Listener.open({
     address: path === undefined ? { kind: "tcp", host: "127.0.0.1", port: 0 } : { kind: "unix", path },
     tls,
@@ -42,6 +46,7 @@ async function open(tls: TlsContext | undefined, path?: string): Promise<Listene
     },
     onHttp1: (socket) => http.emit("connection", socket),
     logger,
+    ...more,
   });
   listeners.push(listener);
   return listener;
@@ -119,7 +124,8 @@ test("the first four bytes settle what a connection speaks", () => {
 });
 
 test("where both protocols are served, the request line says whether it is HTTP/1.x", () => {
-  const strict = (text: string): string | undefined => protocolOf(Buffer.from(text, "latin1"), true);
+  const strict = (text: string): string | undefined =>
+    protocolOf(Buffer.from(text, "latin1"), { strict: true, tls: false });
   assert.equal(strict("PRI "), "http2");
   assert.equal(strict("G"), undefined);
   assert.equal(strict("GET /health HTTP/1.1\r"), undefined);
@@ -131,6 +137,17 @@ test("where both protocols are served, the request line says whether it is HTTP/
   assert.equal(strict(`GET /${"x".repeat(4096)}`), "neither");
   assert.equal(strict("\x16\x03\x01".padEnd(4095, "\xff")), undefined);
   assert.equal(strict("\x16\x03\x01".padEnd(4096, "\xff")), "neither");
+});
+
+test("where TLS comes to the same port, the first byte of its handshake says so", () => {
+  const mixed = (text: string): string | undefined =>
+    protocolOf(Buffer.from(text, "latin1"), { strict: true, tls: true });
+  assert.equal(mixed("\x16"), "tls");
+  assert.equal(mixed("\x16\x03\x01\n"), "tls");
+  assert.equal(mixed(""), undefined);
+  assert.equal(mixed("PRI "), "http2");
+  assert.equal(mixed("GET / HTTP/1.1\r\n"), "http1");
+  assert.equal(mixed("\x15\n"), "neither");
 });
 
 test("a plain connection that speaks neither protocol is closed without an answer, as etcd's multiplexer does", async () => {
@@ -231,13 +248,42 @@ test("over TLS, ALPN says h2 or http/1.1, and without ALPN the first bytes do", 
   const listener = await open(new TlsContext(tlsOptions(server), logger));
   assert.equal(await ask(listener.port, { ALPNProtocols: ["h2"] }, ""), "h2!");
   assert.equal(await ask(listener.port, {}), "h2!");
-  const text = await new Promise<string>((resolve, reject) => {
-    httpsGet(
-      { port: listener.port, host: "127.0.0.1", path: "/v", agent: false, rejectUnauthorized: false },
-      (response) => response.on("data", (chunk: Buffer) => resolve(chunk.toString())),
+  assert.equal(await secureBody(listener.port, "/v"), "hello /v");
+});
+
+function secureBody(port: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    httpsGet({ port, host: "127.0.0.1", path, agent: false, rejectUnauthorized: false }, (response) =>
+      response.on("data", (chunk: Buffer) => resolve(chunk.toString())),
     ).on("error", reject);
   });
-  assert.equal(text, "hello /v");
+}
+
+test("one port serves plain text and TLS, both protocols of each", async () => {
+  const listener = await open(new TlsContext(tlsOptions(server), logger), undefined, { alsoPlain: true });
+  const { port } = listener;
+  assert.equal(listener.address, `127.0.0.1:${port}`);
+  assert.equal(await ask(port, { ALPNProtocols: ["h2"] }, ""), "h2!");
+  assert.equal(await ask(port, {}), "h2!");
+  assert.equal(await secureBody(port, "/v"), "hello /v");
+  assert.equal(await body(port, "/w"), "hello /w");
+  const socket = connect(port, "127.0.0.1");
+  const plain = wholeAnswer(socket);
+  socket.write(PREFACE);
+  assert.equal(await plain, "h2!");
+  const stranger = connect(port, "127.0.0.1");
+  const ended = wholeAnswer(stranger);
+  stranger.write("neither of them\r\n");
+  assert.equal(await ended, "");
+});
+
+test("a TLS port that serves HTTP/1.1 alone offers nothing else, so who would rather speak h2 is served", async () => {
+  const tls = new TlsContext(tlsOptions(server), logger);
+  const { port } = await open(tls, undefined, { onHttp2: undefined });
+  const answer = await ask(port, { ALPNProtocols: ["h2", "http/1.1"] }, "GET /x HTTP/1.0\r\n\r\n");
+  assert.ok(answer.endsWith("hello /x"), answer);
+  const grpc = await open(tls, undefined, { onHttp1: undefined });
+  assert.equal(await ask(grpc.port, { ALPNProtocols: ["http/1.1", "h2"] }, ""), "h2!");
 });
 
 test("a trusted CA alone makes client certificates required and verified", async () => {

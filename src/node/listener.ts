@@ -3,7 +3,7 @@
 
 import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from "node:tls";
 import { errorText } from "../base/error-text.ts";
 import type { Logger } from "../ports/logger.ts";
 import { SILENCE_MS, sniff } from "./listener-sniff.ts";
@@ -17,7 +17,9 @@ export type ListenerOptions = {
   readonly address: ListenAddress;
   /** Undefined: plain text. */
   readonly tls: TlsContext | undefined;
-  /** `head`: what was already read. Undefined: HTTP/2 is not served here, such connections are closed. */
+  /** With `tls`: plain connections are served on the same port, too. */
+  readonly alsoPlain?: boolean;
+  /** `head`: what was already read. Undefined: HTTP/2 is not served here; over TLS it is not offered, and plain ones that speak it are closed. */
   readonly onHttp2: ((socket: Socket, head: Buffer) => void) | undefined;
   /** What was already read has been pushed back. Undefined: HTTP/1.x is not served here. */
   readonly onHttp1: ((socket: Socket) => void) | undefined;
@@ -46,12 +48,16 @@ const SOCKET_OPTIONS = {
 export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: Server;
+  /** Shakes hands, whoever accepts. */
+  readonly #secure: TlsServer | undefined;
   /** Connections that have not said what they speak. */
   readonly #undecided = new Set<Socket>();
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
-    this.#server = options.tls === undefined ? this.#plainServer() : this.#tlsServer(options.tls);
+    this.#secure = options.tls === undefined ? undefined : this.#tlsServer(options.tls);
+    const takesPlain = this.#secure === undefined || options.alsoPlain === true;
+    this.#server = takesPlain ? this.#plainServer() : this.#secure!;
   }
 
   /** Listens, or fails with Go's words for the reason. */
@@ -80,6 +86,13 @@ export class Listener {
     return address !== null && typeof address === "object" ? address.port : 0;
   }
 
+  /** As Go prints it: host and port as really taken, the path of a unix socket. */
+  get address(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === "string") return address ?? "";
+    return `${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+  }
+
   /** Accepts nothing more. Connections handed on are no concern of ours. */
   close(): void {
     this.#server.close();
@@ -94,7 +107,7 @@ export class Listener {
     const server = createTlsServer({
       ...SOCKET_OPTIONS,
       ...tls.secureContextOptions,
-      ALPNProtocols: ["h2", "http/1.1"],
+      ALPNProtocols: this.#offeredProtocols(),
       requestCert: tls.requiresClientCertificate,
       // Node would cut the connection without saying why; tls.refusal judges instead, before anybody else sees the socket.
       rejectUnauthorized: false,
@@ -113,6 +126,12 @@ export class Listener {
     });
     server.on("secureConnection", (socket) => this.#secured(socket, tls));
     return server;
+  }
+
+  /** What is not served is not offered: clients then take the other one. */
+  #offeredProtocols(): string[] {
+    const { onHttp1, onHttp2 } = this.#options;
+    return [...(onHttp2 === undefined ? [] : ["h2"]), ...(onHttp1 === undefined ? [] : ["http/1.1"])];
   }
 
   #rejected(socket: TLSSocket, reason: string): void {
@@ -177,10 +196,12 @@ export class Listener {
       this.#undecided.delete(socket);
     };
     socket.once("close", decided);
-    const { tls, onHttp1, onHttp2 } = this.#options;
+    const { onHttp1, onHttp2 } = this.#options;
+    const isPlain = !(socket instanceof TLSSocket);
     // Under TLS, and on ports that serve one protocol, etcd has no multiplexer: there bad requests are answered.
-    const strict = tls === undefined && onHttp1 !== undefined && onHttp2 !== undefined;
-    sniff(socket, { silenceMs: SILENCE_MS, strict }, (speaks, head) => {
+    const strict = isPlain && onHttp1 !== undefined && onHttp2 !== undefined;
+    const tls = isPlain ? this.#secure : undefined;
+    sniff(socket, { silenceMs: SILENCE_MS, strict, tls: tls !== undefined }, (speaks, head) => {
       socket.off("close", decided);
       decided();
       if (speaks === "http2") {
@@ -189,6 +210,10 @@ export class Listener {
       }
       socket.pause();
       socket.unshift(head);
+      if (speaks === "tls") {
+        tls!.emit("connection", socket);
+        return;
+      }
       this.#http1(socket);
       socket.resume();
     });
