@@ -48,6 +48,8 @@ export type AppenderOptions = {
   readonly pace: FlushPace;
   /** A new, allocated segment, or undefined while none is ready; then the current one goes on beyond its allocation. */
   readonly takeSpare: () => LogFile | undefined;
+  /** Whether something of ours writes megabytes: a flush may then have to wait for them, which the thread that serves clients must not. */
+  readonly isDeviceBusy: () => boolean;
   /** The current segment is half full: called after each flush from then on, until the next segment. */
   readonly wantSpare: () => void;
   /** A segment is full, flushed and closed for writing. */
@@ -127,6 +129,7 @@ export class Appender implements LogWriter {
     // Beyond the allocation a write may find no room, and giving the reserve back takes the asynchronous way.
     return (
       !this.#flushing &&
+      !this.#options.isDeviceBusy() &&
       this.#options.pace.prefersInline(this.#stagedBytes) &&
       this.#position <= this.#file.allocatedBytes
     );

@@ -214,6 +214,33 @@ test("while no new segment can be made the current one goes on, and is read back
   assert.equal(await lastAfterRestart(disk, gate), 100);
 });
 
+test("while a checkpoint is written or a segment made, no flush is done inline", async () => {
+  const { gate, log, append } = await start(1);
+  const model = new LogModel();
+  append(500);
+  assert.equal(log.writer.prefersSync, true);
+  log.writer.flushSync();
+  const { file, offset } = log.writer.placeOf(index(1));
+  model.apply(1, entryFor(1, 1, 500).data, file, offset);
+  gate.closed = true;
+  const written = log.checkpoint(model);
+  append(500);
+  assert.equal(log.writer.prefersSync, false);
+  await gate.open();
+  await written;
+  assert.equal(log.writer.prefersSync, true);
+  gate.closed = true;
+  do append(600);
+  while (log.writer.placeOf(index(log.raft.lastIndex())).offset < 0.6 * limits.segmentBytesMax);
+  log.writer.flushSync();
+  append(500);
+  assert.equal(log.writer.prefersSync, false);
+  await gate.open();
+  for (let i = 0; i < 20; i++) await turn();
+  assert.equal(log.writer.prefersSync, true);
+  await log.close();
+});
+
 test("a checkpoint that finds no room is put off, and the log goes on", async () => {
   const { disk, log, append } = await start(1);
   const model = new LogModel();

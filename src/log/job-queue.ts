@@ -22,7 +22,12 @@ export class JobQueue {
 
   /** True when a job asked for now would begin at once and may find room. */
   get idle(): boolean {
-    return this.#waiting === 0 && this.#options.clock.now() >= this.#pausedUntil;
+    return !this.busy && this.#options.clock.now() >= this.#pausedUntil;
+  }
+
+  /** A job is under way, or about to be. */
+  get busy(): boolean {
+    return this.#waiting > 0;
   }
 
   /** Runs `job` after those before it. Its failure is the caller's. */

@@ -425,6 +425,7 @@ export class Log {
           const next = spares.take();
           return next === undefined ? undefined : this.#files.add(next);
         },
+        isDeviceBusy: () => this.#jobs.busy || spares.busy,
         wantSpare: () => {
           if (!spares.ready) void spares.prepare();
         },

@@ -44,6 +44,11 @@ export class SpareSegments {
     return this.#ready !== undefined;
   }
 
+  /** One is being made. */
+  get busy(): boolean {
+    return this.#preparing !== undefined;
+  }
+
   /** The prepared segment, if there is one. The next is begun when this one is half full, or at once when none was ready. */
   take(): LogFile | undefined {
     const file = this.#ready;
