@@ -7,8 +7,7 @@ import { utf8FromBytes } from "../base/bytes.ts";
 import { hexId } from "../cluster/ids.ts";
 import { isDiskErrorCode } from "../log/errors.ts";
 import { MANIFEST_NAME } from "../log/manifest.ts";
-import { LOCK_NAME } from "../log/paths.ts";
-import { logDirectory } from "../member/open.ts";
+import { LOCK_NAME, logDirectory } from "../log/paths.ts";
 import { type HealTicket, readTicket, ticketPath, writeTicket } from "../member/upkeep/heal-ticket.ts";
 import type { Disk } from "../ports/disk.ts";
 

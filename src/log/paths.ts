@@ -1,4 +1,4 @@
-// Names of the log's files below <data-dir>/member/cairn. Numbers are counted up over all kinds and never used twice.
+// Names of the log's directory and files. Numbers are counted up over all kinds and never used twice.
 
 export type NumberedKind = "segment" | "run" | "image";
 
@@ -6,6 +6,11 @@ export const LOCK_NAME = "LOCK";
 export const RESERVE_NAME = "RESERVE";
 export const FLUSH_MARK_NAME = "FLUSHED";
 export const TEMPORARY_SUFFIX = ".tmp";
+
+/** Where Cairn keeps its log: within etcd's data directory, or where --wal-dir wants the log to be. */
+export function logDirectory(dataDirectory: string, walDirectory: string): string {
+  return walDirectory === "" ? `${dataDirectory}/member/cairn` : `${walDirectory}/cairn`;
+}
 
 export function filePath(directory: string, number: number, kind: NumberedKind): string {
   return `${directory}/${String(number).padStart(10, "0")}.${kind}`;

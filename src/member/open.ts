@@ -15,6 +15,7 @@ import { Lessor } from "../lease/lessor.ts";
 import { LOG_LIMITS, type LogLimits } from "../log/disk-budget.ts";
 import { LogOpenError } from "../log/errors.ts";
 import { type Log, openLog } from "../log/log.ts";
+import { logDirectory } from "../log/paths.ts";
 import { Restorer } from "../mvcc/restorer.ts";
 import { newSlotList } from "../mvcc/slot-list.ts";
 import { Store } from "../mvcc/store.ts";
@@ -60,11 +61,6 @@ export type World = {
   /** The process must end: going on would risk what was promised. */
   readonly onFatal: (error: Error) => void;
 };
-
-/** Where Cairn keeps its log: within etcd's data directory, or where --wal-dir wants the log to be. */
-export function logDirectory(dataDirectory: string, walDirectory: string): string {
-  return walDirectory === "" ? `${dataDirectory}/member/cairn` : `${walDirectory}/cairn`;
-}
 
 /** There is a directory, and nothing in it that was ever safe: an earlier first start was cut off. */
 export class NoDataError extends Error {

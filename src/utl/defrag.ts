@@ -1,10 +1,11 @@
 // `etcdutl defrag`: writes the database of a directory anew, compact, and puts it in the old one's place. For data directories of
-// etcd's that no etcd runs on; Cairn's own never need it.
-import { statSync } from "node:fs";
+// etcd's that no etcd runs on; Cairn's own never need it, and a runbook that asks for it all the same goes on.
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { humanBytes } from "../base/human-bytes.ts";
 import { ExitError, type Invocation } from "../cli/command.ts";
 import { formatDuration } from "../cli/duration.ts";
+import { logDirectory } from "../log/paths.ts";
 import { consoleLog } from "./console-log.ts";
 import { copyBuckets } from "./copy-buckets.ts";
 import { openDatabase, replaceDatabase, withDatabase } from "./database.ts";
@@ -14,6 +15,14 @@ const CALLER = "utl/defrag.ts";
 
 export async function defrag({ flags, output }: Invocation): Promise<void> {
   const directory = flags.string("data-dir");
+  const log = logDirectory(directory, "");
+  if (existsSync(log)) {
+    consoleLog(output)("info", CALLER, "finished defragmenting directory", {
+      path: log,
+      reason: "nothing to do: a running member gives space back by itself",
+    });
+    return;
+  }
   const path = join(directory, "member", "snap", "db");
   try {
     await defragFile(path, flags.durationMillis("timeout"), output);

@@ -114,16 +114,19 @@ after(() => rmSync(directory, { recursive: true }));
 
 type Ran = { code: number; out: string; err: string };
 
-/** Log lines are left out of `err`: they begin with a time. */
+/** Log lines, which begin with a time, go to `logged` and not to `err`. */
+let logged = "";
 async function etcdutl(...line: string[]): Promise<Ran> {
   let out = "";
   let err = "";
+  logged = "";
   const outcome = await runEtcdutl(line, {
     out: (text) => {
       out += String(text);
     },
     err: (text) => {
-      err += /^\d{4}-/.test(text) ? "" : text;
+      if (/^\d{4}-/.test(text)) logged += text;
+      else err += text;
     },
   });
   return { code: outcome.code, out, err };
@@ -340,6 +343,15 @@ test("defrag keeps every row", async () => {
     missing.err,
     "Error: Failed to defragment etcd data[no] (stat no/member/snap/db: no such file or directory)\n",
   );
+});
+
+test("defrag of a directory of Cairn's has nothing to do, beside the database that it came from, too", async () => {
+  const root = dataDirectory("ours");
+  mkdirSync(join(root, "member", "cairn"));
+  const before = readFileSync(join(root, "member", "snap", "db"));
+  assert.equal((await etcdutl("defrag", "--data-dir", root)).code, 0);
+  assert.match(logged, /finished defragmenting directory.*nothing to do/);
+  assert.deepEqual(readFileSync(join(root, "member", "snap", "db")), before);
 });
 
 test("a file that is locked or no database is refused", async () => {
