@@ -133,6 +133,8 @@ async function discoveryClient(discovery: DiscoveryConfig): Promise<Client> {
   const read = (path: string): Promise<Buffer | undefined> =>
     path === "" ? Promise.resolve(undefined) : readFile(path);
   const [cert, key, ca] = await Promise.all([read(certFile), read(keyFile), read(caFile)]);
+  // As etcd's client: files mean TLS, whatever --discovery-insecure-transport says, and it says so unless it is told otherwise.
+  const filesGiven = [certFile, keyFile, caFile].some((path) => path !== "");
   const tls = {
     insecureSkipVerify,
     ...(cert === undefined ? {} : { cert }),
@@ -144,7 +146,7 @@ async function discoveryClient(discovery: DiscoveryConfig): Promise<Client> {
     dialTimeoutMillis: discovery.dialTimeoutMillis,
     keepaliveTimeMillis: discovery.keepaliveTimeMillis,
     keepaliveTimeoutMillis: discovery.keepaliveTimeoutMillis,
-    ...(insecureTransport ? {} : { tls }),
+    ...(insecureTransport && !filesGiven ? {} : { tls }),
     ...(user === "" ? {} : { username: user, password }),
   });
 }

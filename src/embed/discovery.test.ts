@@ -1,7 +1,7 @@
 // Goal: members that share nothing but a token find each other, in etcd's order, and nobody too many is let in. Method: the registry is
 // a whole server of our own.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -48,6 +48,34 @@ test("three members find each other, in the order in which they registered; a fo
     await assert.rejects(discover("14"), { message: "discovery: cluster is full" });
     assert.equal(await discover("12"), whole[0], "a member that asks again has kept its place");
   }));
+
+test("a registry that speaks TLS is found with the CA's file alone", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "cairn-discovery-"));
+  const common = ["--log-outputs", "/dev/null", "--listen-peer-urls", "http://127.0.0.1:0"];
+  const registry = await embed([
+    ...[...common, "--data-dir", join(directory, "registry"), "--auto-tls"],
+    ...["--listen-client-urls", "https://127.0.0.1:0", "--advertise-client-urls", "https://127.0.0.1:0"],
+  ]);
+  const ca = join(directory, "registry", "fixtures", "client", "cert.pem");
+  const endpoint = `https://127.0.0.1:${registry.clientPorts[0]}`;
+  const client = new Client({ endpoints: [endpoint], tls: { ca: readFileSync(ca) } });
+  try {
+    await client.kv.put("/_etcd/registry/token/_config/size", "1");
+    const found = await embed([
+      ...[...common, "--data-dir", join(directory, "found")],
+      ...["--initial-advertise-peer-urls", "http://127.0.0.1:1"],
+      ...["--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0"],
+      ...["--discovery-endpoints", endpoint, "--discovery-token", "token", "--discovery-cacert", ca],
+    ]);
+    const [only] = found.member.membership.members();
+    assert.deepEqual(only?.peerUrls, ["http://127.0.0.1:1"]);
+    await found.close();
+  } finally {
+    client.close();
+    await registry.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
 
 test("a registry without a size, or with a bad one, is refused", () =>
   withRegistry(async (client, discover) => {
