@@ -114,6 +114,7 @@ export class TlsContext {
 
   /** After the handshake: why this client is refused all the same, or undefined. Texts are etcd's. */
   refusal(socket: TLSSocket): string | undefined {
+    // Asked for once: on the side that dialled, this call takes the certificate out of what Node's next one looks at.
     const peer = socket.getPeerX509Certificate();
     if (this.requiresClientCertificate && !socket.authorized) {
       if (peer === undefined) return "tls: client didn't provide a certificate";
@@ -121,7 +122,7 @@ export class TlsContext {
     }
     const { allowedCommonNames, allowedHostnames } = this.#options;
     if (allowedCommonNames.length > 0 || allowedHostnames.length > 0) {
-      const allowed = peer !== undefined && this.#allows(socket, peer);
+      const allowed = peer !== undefined && this.#allows(peer);
       if (!allowed) return "client certificate authentication failed";
     }
     for (let cert = peer; cert !== undefined && this.#revoked.size > 0; cert = cert.issuerCertificate) {
@@ -132,10 +133,10 @@ export class TlsContext {
     return undefined;
   }
 
-  #allows(socket: TLSSocket, certificate: X509Certificate): boolean {
+  #allows(certificate: X509Certificate): boolean {
     const { allowedCommonNames, allowedHostnames } = this.#options;
     if (allowedCommonNames.length > 0) {
-      const name: unknown = socket.getPeerCertificate().subject?.CN;
+      const name: unknown = certificate.toLegacyObject().subject?.CN;
       return typeof name === "string" && allowedCommonNames.includes(name);
     }
     return allowedHostnames.some((host) =>

@@ -10,6 +10,7 @@ import { selfSignedCertificate } from "../node/tls-self-signed.ts";
 import { silentLogger } from "../ports/logger.ts";
 import type { PeerTlsOptions } from "./network.ts";
 import { type Resolver, sanProblem } from "./san-check.ts";
+import { NAMED_CERTIFICATE, NAMED_KEY } from "./testing/named-certificate.ts";
 import { NO_TLS } from "./testing/no-tls.ts";
 import { append, connectedPair, TestMember, type TestMemberOptions } from "./testing/test-member.ts";
 
@@ -109,6 +110,25 @@ test("allowed names hold for who calls", async () => {
   const server = { ...mutual, allowedCommonNames: ["somebody"] };
   await refuses(mutual, server, /client certificate authentication failed/);
   await connects(mutual, { ...mutual, allowedHostnames: ["127.0.0.1"] });
+});
+
+test("members that allow each other's names speak in both directions, and call nobody of another name", async () => {
+  const [certFile, keyFile] = [join(directory, "named.pem"), join(directory, "named-key.pem")];
+  writeFileSync(certFile, NAMED_CERTIFICATE);
+  writeFileSync(keyFile, NAMED_KEY);
+  const named = { ...mutual, certFile, keyFile, trustedCaFile: certFile };
+  const tls = { ...named, allowedCommonNames: ["somebody", "peer.example"] };
+  const [a, b] = await connectedPair({ tls });
+  await Promise.all([a.close(), b.close()]);
+  const caller = await new TestMember(0xan, { tls: { ...named, allowedCommonNames: ["somebody"] } }).start();
+  const called = await new TestMember(0xbn, { tls: named }).start();
+  caller.knows(called);
+  await caller.until(() =>
+    caller
+      .lines("peer deactivated again")
+      .some((line) => line.includes("client certificate authentication failed")),
+  );
+  await Promise.all([caller.close(), called.close()]);
 });
 
 test("a new authority and a new certificate count from the next connection on", async () => {
