@@ -8,6 +8,7 @@ import { silentLogger } from "../ports/logger.ts";
 import type { Config } from "./config.ts";
 import { clientTlsContext, listenAddress, listenTargets, peerSettings, tlsOptions } from "./listening.ts";
 import { parseConfig } from "./parse.ts";
+import { startupFields } from "./startup-line.ts";
 import { parseUrl } from "./urls.ts";
 
 function configOf(args: string): Config {
@@ -79,6 +80,23 @@ test("a certificate that is not there stops the start", async () => {
     "--listen-client-urls=https://127.0.0.1:1 --advertise-client-urls=https://a:1 --cert-file=/nonexistent --key-file=/nonexistent",
   );
   await assert.rejects(clientTlsContext(config, silentLogger), /nonexistent/);
+});
+
+test("with SetMemberLocalAddr members call from the first advertised address that others can know", async () => {
+  const addressOf = async (gate: string, ...hosts: readonly string[]): Promise<string | undefined> => {
+    const urls = hosts.map((host, i) => `http://${host}:${i + 1}`);
+    const cluster = urls.map((url) => `default=${url}`).join(",");
+    const config = configOf(
+      `--initial-advertise-peer-urls=${urls.join(",")} --initial-cluster=${cluster} --feature-gates=SetMemberLocalAddr=${gate}`,
+    );
+    const { localAddress } = await peerSettings(config, silentLogger);
+    assert.equal(startupFields(config, false)["local-address"], localAddress ?? "");
+    return localAddress;
+  };
+  assert.equal(await addressOf("true", "127.0.0.1", "10.1.2.3", "10.1.2.4"), "10.1.2.3");
+  assert.equal(await addressOf("true", "[::1]", "[fd00::2]"), "fd00::2");
+  assert.equal(await addressOf("true", "etcd.example", "0.0.0.0", "127.8.0.1"), undefined);
+  assert.equal(await addressOf("false", "10.1.2.3"), undefined);
 });
 
 test("the peers' side arrives as it was given, and --peer-auto-tls makes a certificate that nobody verifies", async () => {

@@ -7,6 +7,7 @@ import { selfSignedCertificate } from "../node/tls-self-signed.ts";
 import type { Logger } from "../ports/logger.ts";
 import { opensslCiphers } from "./cipher-suites.ts";
 import type { Config, TlsConfig, TlsVersion } from "./config.ts";
+import { memberLocalAddress } from "./local-address.ts";
 import { type EndpointUrl, isSecure, isUnix, urlAddress } from "./urls.ts";
 
 export function listenAddress(url: EndpointUrl): ListenAddress {
@@ -61,6 +62,8 @@ export type PeerSettings = {
     readonly skipClientSanVerification: boolean;
     readonly selfSigned: boolean;
   };
+  /** Where this member calls from; undefined: the system chooses. */
+  readonly localAddress: string | undefined;
   readonly dialTimeoutMillis: number;
   readonly timings: { readonly readTimeoutMillis: number; readonly writeTimeoutMillis: number };
 };
@@ -74,12 +77,23 @@ export async function peerSettings(config: Config, logger: Logger): Promise<Peer
     listen: config.listenPeerUrls.map((url) => ({ address: listenAddress(url), secure: isSecure(url) })),
     peerUrls: config.advertisePeerUrls.map((url) => url.text),
     tls: await peerTls(config, logger),
+    localAddress: localAddress(config, logger),
     dialTimeoutMillis: PEER_DIAL_EXTRA_MILLIS + config.electionTimeoutMillis,
     timings: {
       readTimeoutMillis: config.raftReadTimeoutMillis,
       writeTimeoutMillis: config.raftWriteTimeoutMillis,
     },
   };
+}
+
+function localAddress(config: Config, logger: Logger): string | undefined {
+  if (!config.featureGates.enabled("SetMemberLocalAddr")) return undefined;
+  const fields = { "advertise-peer-urls": config.advertisePeerUrls.map((url) => url.text) };
+  logger.info("searching for a suitable member local address in AdvertisePeerURLs", fields);
+  const address = memberLocalAddress(config);
+  if (address !== undefined) logger.info("setting member local address", { LocalAddr: address });
+  else logger.warn("unable to set a member local address due to lack of suitable local addresses", fields);
+  return address;
 }
 
 async function peerTls(config: Config, logger: Logger): Promise<PeerSettings["tls"]> {

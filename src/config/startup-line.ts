@@ -6,6 +6,7 @@ import { CAIRN_VERSION, SERVER_VERSION } from "../base/version.ts";
 import type { Fields } from "../ports/logger.ts";
 import type { Config } from "./config.ts";
 import { formatDuration } from "./go-values.ts";
+import { memberLocalAddress } from "./local-address.ts";
 import type { EndpointUrl } from "./urls.ts";
 
 export const STARTUP_MESSAGE = "starting an etcd server";
@@ -59,7 +60,7 @@ function urls(config: Config): Fields {
     "advertise-client-urls": texts(config.advertiseClientUrls),
     "listen-client-urls": texts(config.listenClientUrls),
     "listen-metrics-urls": texts(config.listenMetricsUrls),
-    "local-address": "",
+    "local-address": memberLocalAddress(config) ?? "",
     cors: [...config.corsOrigins],
     "host-whitelist": [...config.hostWhitelist],
     "initial-cluster": config.initialCluster,

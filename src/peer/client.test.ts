@@ -1,5 +1,5 @@
-// Goal: a question to another member takes the time it was given, once. Method: a member's port that answers the first question and keeps the
-// connection, and never answers the next.
+// Goal: a question to another member takes the time it was given, once, and comes from the address that it shall. Method: a member's port
+// that answers the first question and keeps the connection, and never answers the next.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
@@ -28,4 +28,15 @@ test("a question that is not answered in time is not asked again on another conn
     server.closeAllConnections();
     server.close();
   }
+});
+
+test("a member calls from the address that it was told to, which must be this machine's", async () => {
+  const options = { dialTimeoutMillis: 1000, tls: undefined, timings: TEST_TIMINGS };
+  const dialer = new Dialer({ ...options, localAddress: "192.0.2.77" });
+  const call = { method: "GET", url: "http://127.0.0.1:1", path: "/", headers: {}, stream: false } as const;
+  const error = await new Promise<Error>((resolve, reject) => {
+    dialer.call(call, () => reject(new Error("answered")), resolve).end();
+  });
+  assert.match(error.message, /EADDRNOTAVAIL.*192\.0\.2\.77/);
+  dialer.close();
 });

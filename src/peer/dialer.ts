@@ -22,6 +22,8 @@ import type { PeerTimings } from "./limits.ts";
 export type DialerOptions = {
   /** A second more than the election timeout, as in etcd. */
   readonly dialTimeoutMillis: number;
+  /** Undefined: the system chooses where we call from. */
+  readonly localAddress?: string | undefined;
   /** For https and unixs; undefined: such URLs cannot be called. */
   readonly tls: DialTls | undefined;
   readonly timings: PeerTimings;
@@ -92,10 +94,11 @@ export class Dialer {
   }
 
   #connect(target: Target): Socket {
-    const { dialTimeoutMillis, timings } = this.#options;
+    const { dialTimeoutMillis, localAddress, timings } = this.#options;
+    const from = localAddress === undefined ? {} : { localAddress };
     const where =
       target.socketPath === undefined
-        ? { host: target.host, port: target.port, ...KEEPALIVE }
+        ? { host: target.host, port: target.port, ...from, ...KEEPALIVE }
         : { path: target.socketPath };
     const socket = target.secure ? this.#secure(where, target) : netConnect(where);
     socket.setNoDelay(true);

@@ -37,6 +37,8 @@ export type PeerNetworkOptions = {
   readonly peerUrls: readonly string[];
   /** All empty: plain HTTP, or https members with certificates of public authorities. */
   readonly tls: PeerTlsOptions;
+  /** Where this member calls from; undefined: the system chooses. */
+  readonly localAddress?: string | undefined;
   /** A second more than the election timeout. */
   readonly dialTimeoutMillis: number;
   readonly clock: Clock;
@@ -69,6 +71,7 @@ export class PeerNetwork {
     this.#tls = options.listen.some((url) => url.secure) ? new TlsContext(tls, logger) : undefined;
     this.#dialer = new Dialer({
       dialTimeoutMillis: options.dialTimeoutMillis,
+      localAddress: options.localAddress,
       tls: dialTls(tls, logger),
       timings,
     });
