@@ -162,6 +162,7 @@ export function buildConfig(input: BuildInput): Config {
     discoverySrv: discoverySrv(values),
     initialClusterState: values.text("initial-cluster-state") === "existing" ? "existing" : "new",
     initialClusterToken: values.text("initial-cluster-token"),
+    bootstrapDefragThresholdMegabytes: values.number("bootstrap-defrag-threshold-megabytes"),
     quotaBackendBytes:
       quota < 0
         ? (Number.POSITIVE_INFINITY as Config["quotaBackendBytes"])

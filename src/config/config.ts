@@ -84,6 +84,8 @@ export type Config = {
   readonly initialClusterToken: string;
   readonly forceNewCluster: boolean;
 
+  /** 0 = not asked for. There is never anything to defragment. */
+  readonly bootstrapDefragThresholdMegabytes: number;
   /** Infinity = no limit. */
   readonly quotaBackendBytes: ByteCount;
   readonly txnOpsMax: number;

@@ -1,7 +1,7 @@
 // Goal: one call gives a whole server, on a real disk and real sockets, and what it acknowledged is there in the next life. Method:
 // the client of this package against it.
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -52,6 +52,40 @@ test("a directory that is in use is refused, and the server in it goes on", () =
     await client.kv.put("still", "here");
     client.close();
     await server.close();
+  }));
+
+test("one address for http and https is one port, which serves both", () =>
+  withDirectory(async (directory) => {
+    const urls = "http://127.0.0.1:0,https://127.0.0.1:0";
+    const server = await embed([
+      ...["--data-dir", directory, "--log-outputs", "/dev/null", "--listen-peer-urls", "http://127.0.0.1:0"],
+      ...["--listen-client-urls", urls, "--advertise-client-urls", urls, "--auto-tls"],
+    ]);
+    const [port, ...others] = server.clientPorts;
+    assert.deepEqual(others, []);
+    const ca = readFileSync(join(directory, "fixtures", "client", "cert.pem"));
+    const plain = new Client({ endpoints: [`http://127.0.0.1:${port}`] });
+    const secure = new Client({ endpoints: [`https://127.0.0.1:${port}`], tls: { ca } });
+    await plain.kv.put("over", "both");
+    assert.equal((await secure.kv.get("over")).count, 1);
+    plain.close();
+    secure.close();
+    await server.close();
+  }));
+
+test("whoever wants a defragmentation at the start is told that there is nothing to do", () =>
+  withDirectory(async (directory) => {
+    const log = join(directory, "log");
+    const server = await embed([
+      ...["--data-dir", join(directory, "data"), "--log-outputs", log],
+      ...["--listen-peer-urls", "http://127.0.0.1:0", "--bootstrap-defrag-threshold-megabytes", "100"],
+      ...["--listen-client-urls", "http://127.0.0.1:0", "--advertise-client-urls", "http://127.0.0.1:0"],
+    ]);
+    await server.close();
+    assert.match(
+      readFileSync(log, "utf8"),
+      /"msg":"Skipping defragmentation",.*"bootstrap-defrag-threshold-bytes":104857600/,
+    );
   }));
 
 test("wrong flags are a StartError, not the end of the process", async () => {

@@ -1,6 +1,7 @@
 // Config → MemberOptions: the part of the configuration that one member's inside needs.
 import { SERVER_VERSION } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
+import { LOG_LIMITS } from "../log/disk-budget.ts";
 import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
 import type { AutoCompaction } from "../member/upkeep/compactor.ts";
@@ -48,7 +49,9 @@ export function memberOptions(config: Config, initialCluster?: InitialCluster): 
       config.watchProgressNotifyIntervalMillis > 0
         ? Math.max(100, config.watchProgressNotifyIntervalMillis)
         : WATCH_PROGRESS_MILLIS_DEFAULT,
-    catchUpEntries: config.snapshotCatchupEntries,
+    // Zero asks for the default, as in etcd.
+    checkpointEntries: config.snapshotCount || LOG_LIMITS.checkpointEntries,
+    catchUpEntries: config.snapshotCatchupEntries || LOG_LIMITS.catchUpEntries,
     warningApplyMillis: config.warningApplyDurationMillis,
     serverVersion: SERVER_VERSION,
   };

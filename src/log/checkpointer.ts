@@ -20,6 +20,8 @@ import { hexOfId } from "./recover.ts";
 
 /** Less log than this behind the last checkpoint is replayed faster than an image is worth. */
 const CHECKPOINT_LOG_BYTES_MIN = 16 << 20;
+/** An image as small as this may be written as often as entries ask for it. */
+const SMALL_IMAGE_BYTES = 1 << 20;
 
 export type CheckpointerOptions = {
   readonly directory: string;
@@ -38,6 +40,8 @@ export type CheckpointerOptions = {
   readonly flushed: () => Promise<void>;
   /** Bytes appended since the log was opened. */
   readonly appendedBytes: () => number;
+  /** A checkpoint is due behind more entries than this (etcd's --snapshot-count), too, unless its image outweighs them. */
+  readonly checkpointEntries: number;
   /** Entries kept below the applied one, for followers that lag (etcd's --snapshot-catchup-entries), and their bytes. */
   readonly catchUpEntries: number;
   readonly catchUpBytesMax: () => number;
@@ -56,6 +60,8 @@ export class Checkpointer {
   #sequence: number;
   /** appendedBytes at the last checkpoint; negative at first: what was replayed counts too. */
   #since: number;
+  /** The entry of the last checkpoint. */
+  #sinceIndex: number;
   /** For each snapshot under way its index: the entries behind it are wanted next. */
   readonly #keepers = new Set<{ readonly index: Index }>();
 
@@ -64,6 +70,7 @@ export class Checkpointer {
     this.#image = manifest?.image ?? 0;
     this.#sequence = manifest?.sequence ?? 0;
     this.#since = -replayedBytes;
+    this.#sinceIndex = manifest?.appliedIndex ?? 0;
   }
 
   get imageBytes(): number {
@@ -77,7 +84,11 @@ export class Checkpointer {
 
   /** An image as big as the log it saves from replay doubles what is written, no more. */
   get due(): boolean {
-    return this.bytesSince >= Math.max(CHECKPOINT_LOG_BYTES_MIN, this.#imageBytes);
+    const bytes = this.bytesSince;
+    if (bytes >= Math.max(CHECKPOINT_LOG_BYTES_MIN, this.#imageBytes)) return true;
+    const { table, checkpointEntries } = this.#options;
+    if (table.lastIndex - this.#sinceIndex <= checkpointEntries) return false;
+    return this.#imageBytes <= Math.max(bytes, SMALL_IMAGE_BYTES);
   }
 
   /**
@@ -115,6 +126,7 @@ export class Checkpointer {
     const old = this.#image;
     this.#image = number;
     this.#since = startBytes;
+    this.#sinceIndex = input.appliedIndex;
     snapshot?.installed?.();
     if (old !== 0) await this.#removeImage(old);
     files.retire(drop);

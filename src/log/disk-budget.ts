@@ -11,6 +11,8 @@ export type LogLimits = {
   readonly inlineFlushBytesMax: number;
   /** Given back when the device is full, so that what is in flight can finish. */
   readonly reserveBytes: number;
+  /** Entries behind a checkpoint that make the next one due (etcd's --snapshot-count), however short they are. */
+  readonly checkpointEntries: number;
   /** Entries (etcd's --snapshot-catchup-entries) and their bytes kept for followers that lag behind. */
   readonly catchUpEntries: number;
   readonly catchUpBytesMax: number;
@@ -24,6 +26,7 @@ export const LOG_LIMITS: LogLimits = {
   cacheBytesMax: 32 << 20,
   inlineFlushBytesMax: 64 << 10,
   reserveBytes: 32 << 20,
+  checkpointEntries: 10_000,
   catchUpEntries: 5_000,
   catchUpBytesMax: 64 << 20,
   reclaimSlackBytes: 16 << 20,

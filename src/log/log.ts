@@ -465,6 +465,7 @@ export class Log {
         tail: () => ({ file: appender.file, position: appender.position }),
         flushed: () => this.#flushed(appender),
         appendedBytes: () => appender.appendedBytes,
+        checkpointEntries: limits.checkpointEntries,
         catchUpEntries: limits.catchUpEntries,
         catchUpBytesMax: () => this.#budget.catchUpBytes,
         keptBytesMax: () => this.#budget.keptBytes,

@@ -13,7 +13,7 @@ import { silentLogger } from "../ports/logger.ts";
 import { SimDisk } from "../sim/disk.ts";
 import { bytesFor, dice } from "../sim/log-model.ts";
 import type { CheckpointInput, LogSource, ReclaimStore } from "./contract.ts";
-import { LOG_LIMITS } from "./disk-budget.ts";
+import { LOG_LIMITS, type LogLimits } from "./disk-budget.ts";
 import { type Log, openLog } from "./log.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? 1);
@@ -44,7 +44,7 @@ class Member implements LogSource {
     return reclaimStore(this.revisions);
   }
 
-  static async start(disk: SimDisk): Promise<Member> {
+  static async start(disk: SimDisk, more: Partial<LogLimits> = {}): Promise<Member> {
     const log = await openLog({
       directory: "/data",
       disk: disk.attach(),
@@ -52,7 +52,7 @@ class Member implements LogSource {
       digest: nodeDigest(),
       logger: silentLogger,
       expected: undefined,
-      limits,
+      limits: { ...limits, ...more },
       onFatal: (error) => assert.fail(error),
       onSpace: () => {},
     });
@@ -171,5 +171,32 @@ test("store and log together keep every value over checkpoints, reclaims under w
   await member.log.reclaim(member, true);
   const live = member.revisions.liveBytes;
   assert.ok(disk.usedBytes < 2 * live + 6 * limits.segmentBytesMax, member.log.describe(member.store));
+  await member.stop();
+});
+
+test("so many entries make a checkpoint due, over a restart too, unless its image outweighs them", async () => {
+  const few = { checkpointEntries: 20, catchUpEntries: 5 };
+  const disk = new SimDisk({ random: dice(seed) });
+  let member = await Member.start(disk, few);
+  const put = (times: number): void => {
+    for (let i = 0; i < times; i++) member.put(i, 10);
+  };
+  put(20);
+  assert.equal(member.log.checkpointDue, false);
+  put(1);
+  assert.equal(member.log.checkpointDue, true);
+  await member.log.checkpoint(member);
+  assert.equal(member.log.checkpointDue, false);
+  assert.equal(member.log.raft.firstIndex(), 17, "a follower further behind needs a snapshot");
+  put(15);
+  await member.stop();
+  member = await Member.start(disk, few);
+  assert.equal(member.log.checkpointDue, false);
+  put(6);
+  assert.equal(member.log.checkpointDue, true);
+  for (let key = 0; key < 30_000; key++) member.put(key, 10);
+  await member.log.checkpoint(member);
+  put(21);
+  assert.equal(member.log.checkpointDue, false, "an image of more than a megabyte for 21 short entries");
   await member.stop();
 });

@@ -37,7 +37,7 @@ import { type InitialCluster, newCluster } from "./membership/initial-cluster.ts
 import { checkVersion } from "./membership/version-monitor.ts";
 import { type Connect, LONE_NETWORK } from "./network/network.ts";
 import { MemberPeerService } from "./network/peer-service.ts";
-import { leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
+import { entryLimits, leaseSecondsMin, type MemberOptions, requestTimeoutMillis } from "./options.ts";
 import { importEtcdDirectory } from "./snapshot/import-etcd.ts";
 import { PeerSnapshots } from "./snapshot/peer-snapshots.ts";
 import { restoreTables } from "./tables.ts";
@@ -81,7 +81,7 @@ export async function openMember(options: MemberOptions, world: World): Promise<
     digest,
     logger,
     expected: undefined,
-    limits: { ...(world.logLimits ?? LOG_LIMITS), catchUpEntries: options.catchUpEntries },
+    limits: { ...(world.logLimits ?? LOG_LIMITS), ...entryLimits(options) },
     onFatal: world.onFatal,
     onSpace: (full) => space.changed(full),
   });

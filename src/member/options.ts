@@ -42,12 +42,21 @@ export type MemberOptions = {
   readonly autoCompaction: AutoCompaction | undefined;
   readonly compactionBatchLimit: number;
   readonly watchProgressMillis: number;
+  /** Entries behind the last checkpoint that make the next one due. */
+  readonly checkpointEntries: number;
   /** Applied entries that stay in the log for members that catch up. */
   readonly catchUpEntries: number;
   readonly warningApplyMillis: number;
   /** The version that this member tells others, such as 3.7.1. */
   readonly serverVersion: string;
 };
+
+type EntryLimits = Pick<MemberOptions, "checkpointEntries" | "catchUpEntries">;
+
+/** The options that the log takes as its limits. */
+export function entryLimits({ checkpointEntries, catchUpEntries }: EntryLimits): EntryLimits {
+  return { checkpointEntries, catchUpEntries };
+}
 
 /** etcd's ReqTimeout: five seconds and two election timeouts. */
 export function requestTimeoutMillis(options: Pick<MemberOptions, "electionMillis">): number {

@@ -58,6 +58,7 @@ export const SIM_MEMBER_OPTIONS: MemberOptions = {
   autoCompaction: undefined,
   compactionBatchLimit: 1000,
   watchProgressMillis: 600_000,
+  checkpointEntries: 10_000,
   catchUpEntries: 5000,
   warningApplyMillis: 100,
   serverVersion: "3.7.1",

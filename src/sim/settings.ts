@@ -14,6 +14,7 @@ export function memberOptions(random: SeededRandom, isCluster: boolean): MemberO
     compactionBatchLimit: random.pick([1, 10, 1000]),
     watchProgressMillis: random.pick([300, 3000]),
     catchUpEntries: random.pick([0, 20, 1000]),
+    checkpointEntries: random.pick([10, 300, 10_000]),
   };
 }
 

@@ -8,7 +8,7 @@ import { LOG_LIMITS } from "../../log/disk-budget.ts";
 import { type Log, openLog } from "../../log/log.ts";
 import { confStateToBytes } from "../conf-state.ts";
 import type { World } from "../open.ts";
-import type { MemberOptions } from "../options.ts";
+import { entryLimits, type MemberOptions } from "../options.ts";
 import { encodeTables } from "../tables.ts";
 import { reclaimStore } from "../upkeep/reclaim-store.ts";
 import { importRows } from "./import-rows.ts";
@@ -75,7 +75,7 @@ async function build(stage: string, data: EtcdData, options: MemberOptions, worl
     digest,
     logger,
     expected: undefined,
-    limits: { ...LOG_LIMITS, catchUpEntries: options.catchUpEntries },
+    limits: { ...LOG_LIMITS, ...entryLimits(options) },
     onFatal: world.onFatal,
     onSpace: () => {},
   });
