@@ -16,7 +16,12 @@ try {
   // As etcd: a member that was removed ends without an error, so that its supervisor may let it rest.
   void server.removed.then(() => endRemoved(server));
   notifySystemd(logger);
-  if (isForPerson(config, process.stdout.isTTY === true, process.env["npm_lifecycle_event"])) {
+  const surroundings = {
+    program: process.argv[1] ?? "",
+    isTerminal: process.stdout.isTTY === true,
+    npmScript: process.env["npm_lifecycle_event"],
+  };
+  if (isForPerson(config, surroundings)) {
     await logger.flush();
     // Whoever pipes it away and stops reading stops no server.
     process.stdout.on("error", () => undefined);

@@ -51,8 +51,12 @@ test("commands name the endpoint and the certificates that a client will need", 
 });
 
 test("only a person is greeted", () => {
-  assert.ok(isForPerson(configOf(), true, undefined));
-  assert.ok(isForPerson(configOf(), false, "start"));
-  assert.ok(!isForPerson(configOf(), false, undefined));
-  assert.ok(!isForPerson(configOf("--log-outputs", "stdout"), true, "start"));
+  const [cairn, etcd] = ["/x/bin/cairn", "/x/bin/etcd"] as const;
+  const npmScript = undefined;
+  assert.ok(isForPerson(configOf(), { program: cairn, isTerminal: true, npmScript }));
+  assert.ok(isForPerson(configOf(), { program: "dist/bin/etcd.js", isTerminal: false, npmScript: "start" }));
+  assert.ok(!isForPerson(configOf(), { program: cairn, isTerminal: false, npmScript }));
+  assert.ok(!isForPerson(configOf(), { program: etcd, isTerminal: true, npmScript }));
+  const logged = configOf("--log-outputs", "stdout");
+  assert.ok(!isForPerson(logged, { program: cairn, isTerminal: true, npmScript: "start" }));
 });

@@ -1,14 +1,25 @@
 // The few lines that a person sees after the first start: where the server listens, what to try, where the data is. Called by
 // main.ts once the server is ready. Only for people: never when standard output carries log lines, or when nobody reads it.
-import { isAbsolute, join, relative, resolve } from "node:path";
+import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import { CAIRN_VERSION, SERVER_VERSION } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
 import { type EndpointUrl, isSecure, isUnix } from "../config/urls.ts";
 import { packageRoot } from "../node/package-root.ts";
 
-/** Someone reads: a terminal, or `npm start`, and no log goes the same way. */
-export function isForPerson(config: Config, isTerminal: boolean, npmScript: string | undefined): boolean {
-  return (isTerminal || npmScript === "start") && !config.logging.outputs.includes("stdout");
+export type Surroundings = {
+  /** The script that was started: `…/bin/cairn`. */
+  readonly program: string;
+  readonly isTerminal: boolean;
+  readonly npmScript: string | undefined;
+};
+
+/**
+ * Someone reads: `npm start`, or cairn in a terminal, and no log goes the same way. Who starts us as `etcd` may be a tool, which takes every
+ * line for one of the log's, even from a terminal.
+ */
+export function isForPerson(config: Config, { program, isTerminal, npmScript }: Surroundings): boolean {
+  if (config.logging.outputs.includes("stdout")) return false;
+  return npmScript === "start" || (isTerminal && basename(program) !== "etcd");
 }
 
 /** `directory`: from where the person's next commands are typed. */
