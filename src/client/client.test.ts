@@ -139,6 +139,22 @@ test("a write is sent once, whatever happens to it", async () => {
   });
 });
 
+test("what a learner may not serve is asked of the next endpoint, if there is one", async () => {
+  const learner = "etcdserver: rpc not supported for learner";
+  handlers["Put"] = (stream, _, count) => {
+    if (count < 4) fail(stream, 9, learner);
+    else reply(stream, encodePutResponse(createPutResponse()));
+  };
+  await withClient(async (client) => {
+    await assert.rejects(client.kv.put("k", "v"), rejectsWith(9, learner));
+    assert.equal(counts["Put"], 1);
+  });
+  const client = new Client({ endpoints: [endpoint, endpoint.replace("127.0.0.1", "localhost")] });
+  await client.kv.put("k", "v");
+  client.close();
+  assert.equal(counts["Put"], 4);
+});
+
 test("a write whose connection dies is not repeated, and the next one finds a new connection", async () => {
   handlers["Put"] = (stream, _, count) => {
     if (count === 1) stream.session?.destroy();

@@ -195,6 +195,8 @@ export class Rpc {
         return true;
       }
     }
+    // A learner among the endpoints, which nobody needs to know: another of them may be a voter.
+    if (error.is(errors.notSupportedForLearner)) return this.channel.endpoints.length > 1;
     return policy === "repeatable" && error.code === Code.Unavailable;
   }
 
