@@ -259,6 +259,20 @@ function secureBody(port: number, path: string): Promise<string> {
   });
 }
 
+test("a client that leaves within the handshake is let go at once, whether it refuses us or says nothing", async () => {
+  const tls = new TlsContext(tlsOptions(server), logger);
+  const { port } = await open(tls);
+  const mixed = await open(tls, undefined, { alsoPlain: true });
+  warnings.length = 0;
+  const refusing = tlsConnect({ port, host: "127.0.0.1" });
+  await wholeAnswer(refusing);
+  const silent = connect(port, "127.0.0.1", () => silent.end());
+  await wholeAnswer(silent);
+  const late = connect(mixed.port, "127.0.0.1", () => late.end(Buffer.of(0x16, 3, 1)));
+  await wholeAnswer(late);
+  assert.deepEqual(warnings, Array(3).fill("rejected connection on client endpoint EOF"));
+});
+
 test("one port serves plain text and TLS, both protocols of each", async () => {
   const listener = await open(new TlsContext(tlsOptions(server), logger), undefined, { alsoPlain: true });
   const { port } = listener;

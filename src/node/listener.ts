@@ -37,7 +37,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Go's default. */
 const KEEPALIVE_DELAY_MS = 15_000;
 
-/** Both halves close on their own (a gRPC client may half-close); small answers leave at once; dead peers are found. */
+/** Both halves close on their own (a client may half-close); small answers leave at once; dead peers are found. */
 const SOCKET_OPTIONS = {
   allowHalfOpen: true,
   noDelay: true,
@@ -106,6 +106,8 @@ export class Listener {
   #tlsServer(tls: TlsContext): TlsServer {
     const server = createTlsServer({
       ...SOCKET_OPTIONS,
+      // TLS knows no half-closed connections before 1.3; and one that is closed within the handshake would be held until its timeout.
+      allowHalfOpen: false,
       ...tls.secureContextOptions,
       ALPNProtocols: this.#offeredProtocols(),
       requestCert: tls.requiresClientCertificate,
@@ -121,7 +123,7 @@ export class Listener {
       server.setSecureContext(tls.secureContextOptions);
     });
     server.on("tlsClientError", (error, socket) => {
-      this.#rejected(socket, error.message);
+      this.#rejected(socket, error.message === "socket hang up" ? "EOF" : error.message);
       socket.destroy();
     });
     server.on("secureConnection", (socket) => this.#secured(socket, tls));
@@ -211,6 +213,7 @@ export class Listener {
       socket.pause();
       socket.unshift(head);
       if (speaks === "tls") {
+        socket.allowHalfOpen = false;
         tls!.emit("connection", socket);
         return;
       }
