@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import { createSecureContext, type SecureContextOptions, type SecureVersion, type TLSSocket } from "node:tls";
 import { errorText } from "../base/error-text.ts";
 import type { Logger } from "../ports/logger.ts";
+import { peerCertificate, peerSerials } from "./peer-certificate.ts";
 import { revokedSerials } from "./tls-crl.ts";
 import { FollowedFile } from "./tls-files.ts";
 
@@ -114,8 +115,7 @@ export class TlsContext {
 
   /** After the handshake: why this client is refused all the same, or undefined. Texts are etcd's. */
   refusal(socket: TLSSocket): string | undefined {
-    // Asked for once: on the side that dialled, this call takes the certificate out of what Node's next one looks at.
-    const peer = socket.getPeerX509Certificate();
+    const peer = peerCertificate(socket);
     if (this.requiresClientCertificate && !socket.authorized) {
       if (peer === undefined) return "tls: client didn't provide a certificate";
       return `tls: failed to verify certificate: ${socket.authorizationError?.message ?? socket.authorizationError}`;
@@ -125,12 +125,11 @@ export class TlsContext {
       const allowed = peer !== undefined && this.#allows(peer);
       if (!allowed) return "client certificate authentication failed";
     }
-    for (let cert = peer; cert !== undefined && this.#revoked.size > 0; cert = cert.issuerCertificate) {
-      const serial = normalSerial(cert.serialNumber);
-      if (this.#revoked.has(serial)) return `transport: certificate serial ${serial} revoked`;
-      if (cert.issuerCertificate === cert || cert.checkIssued(cert)) break;
-    }
-    return undefined;
+    if (this.#revoked.size === 0) return undefined;
+    const revoked = peerSerials(socket)
+      .map(normalSerial)
+      .find((serial) => this.#revoked.has(serial));
+    return revoked === undefined ? undefined : `transport: certificate serial ${revoked} revoked`;
   }
 
   #allows(certificate: X509Certificate): boolean {

@@ -4,6 +4,7 @@ import type { TLSSocket } from "node:tls";
 import type { Connect } from "../member/network/network.ts";
 import type { PeerClient, Transport } from "../member/network/transport.ts";
 import { type ListenAddress, Listener } from "../node/listener.ts";
+import { peerCertificate } from "../node/peer-certificate.ts";
 import { TlsContext, type TlsOptions } from "../node/tls-context.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -175,7 +176,7 @@ function dialTls(tls: PeerTlsOptions, logger: Logger): DialTls {
 
 /** The certificate of who calls must fit the address that it calls from. */
 async function judge(socket: TLSSocket, resolver: Resolver): Promise<string | undefined> {
-  const certificate = socket.getPeerX509Certificate();
+  const certificate = peerCertificate(socket);
   if (certificate === undefined) return undefined;
   return sanProblem(certificate, socket.remoteAddress ?? "", resolver);
 }
