@@ -1,5 +1,6 @@
 // Members that speak TLS with each other: members under test among real etcd members, with certificates that both sides ask for, with
 // certificates of their own making, and with all of it replaced on disk while the cluster runs.
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
@@ -92,6 +93,20 @@ function statusOf(url: string, own: Certificates | undefined): Promise<number> {
   });
 }
 
+/** Each side asks for a common name: who calls of who is called, too. */
+function withNames(commands: readonly ServerCommand[]): Promise<void> {
+  return inDirectory(async (dir) => {
+    const files = await makeCertificates(join(dir, "tls"));
+    const { subject } = new X509Certificate(readFileSync(files.serverCert));
+    const name = /^CN=(.*)$/m.exec(subject)?.[1];
+    check(name !== undefined, `a certificate without a common name: ${subject}`);
+    const extra = ["--peer-cert-allowed-cn", name!];
+    const body = (cluster: Cluster): Promise<void> =>
+      underLoad(cluster, clients, (load) => everyoneReconnects(cluster, load));
+    await withCluster(commands, body, { peerTls: () => files, extra });
+  });
+}
+
 async function withOwnCertificates(settings: Settings): Promise<void> {
   const commands = [settings.subject, settings.subject, await realEtcd()];
   const body = (cluster: Cluster): Promise<void> =>
@@ -136,6 +151,10 @@ export const clusterTlsCases: readonly Case[] = [
   {
     name: "cluster: one member under test and two of etcd speak TLS with each other and refuse strangers",
     run: async ({ subject }) => withCertificates([subject, ...times(2, await realEtcd())]),
+  },
+  {
+    name: "cluster: two members under test and one of etcd allow each other's common name",
+    run: async ({ subject }) => withNames([...times(2, subject), await realEtcd()]),
   },
   {
     name: "cluster: members under test and one of etcd agree with --peer-auto-tls",
