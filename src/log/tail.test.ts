@@ -190,6 +190,18 @@ test("one flipped bit anywhere in the last flush is told even when the mark is o
   }
 });
 
+test("one flipped bit in a short record is told although the flush behind it is torn", async () => {
+  const random = dice(seed + 1);
+  const { disk, segment, bytes, safe, end } = await build(random);
+  for (let at = safe; at < end; at += 1 + random.below(9)) {
+    const damaged = bytes.slice();
+    damaged[at] = damaged[at]! ^ (1 << random.below(8));
+    fillGarbage(damaged, end, end + 1 + random.below(1500), random);
+    disk.place(segment, damaged);
+    assert.ok(await isRefused(disk), `at ${at}`);
+  }
+});
+
 test("without a mark only a missing sector counts as torn", async () => {
   const { disk, segment, bytes, safe, end } = await build(dice(seed));
   await disk.remove(`${directory}/FLUSHED`);

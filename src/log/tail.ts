@@ -8,7 +8,7 @@
 //   3. A good record is the seal that closed the segment in the same flush, with its trailer torn. Only the seal is lost.
 //   4. A sector of the bad record is all zeros, as a write that never reached the disk leaves it in a zero-filled segment. Torn.
 //   5. No mark can be read: it is written before the first record and flushed then, so it is damaged too. Nothing more is assumed.
-//   6. With one bit flipped back the record is good, and so is all that follows it. Rot, since no crash leaves that.
+//   6. With one bit flipped back the record is good, and it is short, or all that follows it is good. Rot, since no crash leaves that.
 //   7. Anything else (garbage, a half-written sector, a shorter file) stands where nothing acknowledged can be proved to be. Torn.
 import type { Digest } from "../ports/digest.ts";
 import type { DiskFile } from "../ports/disk.ts";
@@ -17,6 +17,8 @@ import { CorruptionError } from "./errors.ts";
 import { FRAME_BYTES, frameLength, getU32, placeSeed, SECTOR_BYTES } from "./format.ts";
 
 const WINDOW_BYTES = 1 << 20;
+/** Other damage of a record this short looks like one flipped bit once in a hundred thousand times, so nothing else need be asked. */
+const SHORT_RECORD_BYTES = 4096;
 
 /** The end of a segment, as the scan and the flush mark see it. */
 export type TailPlace = {
@@ -69,10 +71,14 @@ export async function judgeTail(place: TailPlace, digest: Digest): Promise<numbe
   return end + tail.length;
 }
 
-/** True when the tail is whole but for one bit of its first record: good records up to its last byte. */
+/**
+ * True when the first record is whole but for one bit. What follows a short one may be anything (a flush that was torn beside the rot); a long
+ * one has so many bits to choose from that all behind it must be good, too.
+ */
 function isOneFlip(tail: Uint8Array, number: number, end: number, digest: Digest): boolean {
   const first = sizeWithOneFlip(tail, 0, placeSeed(number, end), digest);
   if (first === 0) return false;
+  if (first <= SHORT_RECORD_BYTES) return true;
   let at = first;
   while (at < tail.length) {
     const size = goodSize(tail, at, number, end, digest);
