@@ -279,13 +279,14 @@ class Simulation {
   }
 
   async #startMachine(machine: Machine): Promise<void> {
-    const full = machine.disk.capacityBytes !== Number.POSITIVE_INFINITY;
+    const isFull = (): boolean => machine.disk.capacityBytes !== Number.POSITIVE_INFINITY;
+    const wasFull = isFull();
     const seen = this.#sim.observed;
     try {
       if (!(await machine.start())) return;
     } catch (error) {
-      // A full disk may refuse a start; nothing else may.
-      if (full) await sleep(this.#sim, 200);
+      // A disk that was full before, or became so meanwhile, may refuse a start; nothing else may.
+      if (wasFull || isFull()) await sleep(this.#sim, 200);
       else this.#threw("a start", error);
       return;
     }
@@ -333,6 +334,8 @@ class Simulation {
     if (this.#isCluster) {
       await this.#until(LEADERLESS_MILLIS_MAX, () => leading(sim) !== undefined);
       await settle(sim, client);
+      // A leader that was elected only now gives every lease its whole time again.
+      await this.#until(QUIET_MILLIS, () => sim.members.every(hasNoLease));
     }
     await this.#lookAtLeases(client);
     const written = await client.put(putRequest("end", "written"));
