@@ -32,6 +32,7 @@ import type { PeerClient } from "../member/network/transport.ts";
 import { NoDataError, openMember, type World } from "../member/open.ts";
 import { readTicket } from "../member/upkeep/heal-ticket.ts";
 import { finishHealing } from "../member/upkeep/healing.ts";
+import { sizeFields } from "../member/upkeep/size-fields.ts";
 import { nodeClock } from "../node/clock.ts";
 import { tryLockDatabase } from "../node/database-lock.ts";
 import { nodeDigest } from "../node/digest.ts";
@@ -142,13 +143,9 @@ export async function startServer(
 
 /** What --bootstrap-defrag-threshold-megabytes comes to: the line that tells an operator so, in etcd's words. */
 function skipDefragmentation(config: Config, { store }: Member, logger: NodeLogger): void {
-  const bytes = store.liveBytes;
   const threshold = config.bootstrapDefragThresholdMegabytes * 1024 * 1024;
   logger.info("Skipping defragmentation", {
-    "current-db-size-bytes": bytes,
-    "current-db-size": humanBytes(bytes),
-    "current-db-size-in-use-bytes": bytes,
-    "current-db-size-in-use": humanBytes(bytes),
+    ...sizeFields(store.liveBytes),
     "bootstrap-defrag-threshold-bytes": threshold,
     "bootstrap-defrag-threshold": humanBytes(threshold),
   });

@@ -1,5 +1,5 @@
 // The certificate of the other side of a TLS connection. Node's own getPeerX509Certificate (20 and 24) never frees what it gives, seven
-// kilobytes a connection, and on the side that dialled it takes the certificate out of what getPeerCertificate sees. Nobody else may ask.
+// kilobytes a connection, and on the side that dialled it takes the certificate out of what getPeerCertificate sees. It must never be called.
 import { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 

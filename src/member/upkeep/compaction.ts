@@ -3,8 +3,8 @@
 import type { Millis } from "../../base/brand.ts";
 import { Duty } from "../../base/duty.ts";
 import { goDuration } from "../../base/go-duration.ts";
-import { humanBytes } from "../../base/human-bytes.ts";
 import type { Member } from "../member.ts";
+import { sizeFields } from "./size-fields.ts";
 
 /** A compaction looks again so often whether the backup or hash that holds it is done. */
 const HELD_RETRY_MILLIS = 20;
@@ -111,16 +111,12 @@ export class Compaction {
     const { store, logger } = this.#member;
     const revision = store.finishedCompaction;
     const hash = store.compactionHashes.find((each) => each.revision === revision);
-    const bytes = store.liveBytes;
     logger.info("finished scheduled compaction", {
       "compact-revision": revision,
       took: goDuration(this.#busyMillis),
       "number-of-keys-compacted": this.#dropped,
       hash: hash?.hash ?? 0,
-      "current-db-size-bytes": bytes,
-      "current-db-size": humanBytes(bytes),
-      "current-db-size-in-use-bytes": bytes,
-      "current-db-size-in-use": humanBytes(bytes),
+      ...sizeFields(store.liveBytes),
     });
     if (hash === undefined) return;
     logger.info("storing new hash", {
