@@ -65,10 +65,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     to: "Math.max(watcher.minRevision, view.currentRevision + 1)",
   },
   {
-    name: "a copy that a member is sent gives rows the bytes beside their values",
-    file: "mvcc/state-copy.js",
-    from: "words[at + IMAGE_OFFSET] = place | 0;",
-    to: "words[at + IMAGE_OFFSET] = (place + 1) | 0;",
+    name: "pages of a copy that a member is sent are written one byte beside their place",
+    file: "log/run-copy.js",
+    from: "disk.write(chunks, position)",
+    to: "disk.write(chunks, position + 1)",
   },
   {
     name: "a snapshot is installed without its leases",

@@ -82,6 +82,11 @@ export class BlockCache implements ValueReader {
     return this.#files.get(number);
   }
 
+  /** Where the file's values end now. */
+  endOf(number: FileNumber): number {
+    return this.#fileFor(number, 0, 0).dataEnd;
+  }
+
   readValue(number: FileNumber, offset: number, length: number): Uint8Array {
     if (length === 0) return EMPTY;
     const file = this.#fileFor(number, offset, length);
@@ -131,6 +136,26 @@ export class BlockCache implements ValueReader {
     const read = file.disk.readSync(bytes === into.length ? into : into.subarray(0, bytes), position);
     if (read < bytes) throw new CorruptionError(file.disk.path, position + read, "the file ends early");
     this.#verifyStretch(file, position, bytes === into.length ? into : into.subarray(0, bytes));
+    return bytes;
+  }
+
+  /**
+   * The same for who copies files: what is not safe on disk yet comes too, from memory, up to `into`'s length. `sums` gets the checksum of
+   * each page, of the last one as far as it goes.
+   */
+  readPages(number: FileNumber, position: number, into: Uint8Array, sums: Uint32Array): number {
+    const file = this.#fileFor(number, position, into.length);
+    const first = position >>> PAGE_SHIFT;
+    const settled = this.readStretch(number, position, into);
+    if (settled > 0) {
+      const whole = Math.ceil(settled / PAGE_BYTES);
+      sums.set(file.pageCrcs.subarray(first, first + whole));
+      return settled;
+    }
+    const bytes = Math.min(into.length, BLOCK_BYTES - (position & BLOCK_MASK));
+    this.copyValue(number, position, bytes, into, 0);
+    for (let at = 0, page = 0; at < bytes; at += PAGE_BYTES, page++)
+      sums[page] = this.#digest.crc32(into.subarray(at, Math.min(at + PAGE_BYTES, bytes)));
     return bytes;
   }
 

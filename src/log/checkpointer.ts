@@ -8,7 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { CheckpointInput, Identity } from "./contract.ts";
+import type { CheckpointInput, CheckpointMeta, Identity, ImageSource, WrittenImage } from "./contract.ts";
 import type { EntryTable } from "./entry-table.ts";
 import type { FileSet } from "./file-set.ts";
 import { ENTRY_DATA_OFFSET } from "./format.ts";
@@ -96,41 +96,50 @@ export class Checkpointer {
    * nothing may be appended but hard states until `installed` is called, before any file goes.
    */
   async write(input: CheckpointInput, unneeded: readonly LogFile[], snapshot?: Install): Promise<void> {
-    const { directory, disk, digest, clock, files, table } = this.#options;
+    const { directory, disk, digest, files, table } = this.#options;
     const startBytes = this.#options.appendedBytes();
-    const number = this.#options.nextNumber();
-    const path = filePath(directory, number, "image");
-    try {
-      const file = await disk.open(path, "create");
-      try {
-        this.#imageBytes = await writeImage(file, number, input, { digest, clock });
-      } finally {
-        await file.close();
-      }
-      await disk.syncDirectory(directory);
-    } catch (error) {
-      input.image.cancel();
-      await disk.remove(path).catch(() => undefined);
-      throw error;
-    }
+    const image = "next" in input.image ? await this.#writeImage(input, input.image) : input.image;
+    this.#imageBytes = image.bytes;
     if (snapshot !== undefined) table.reset(snapshot.index, snapshot.term);
     else table.compactTo(this.startFor(input.appliedIndex));
     const drop = files.files.filter((file) => unneeded.includes(file) && !this.#needed(file));
     try {
       await this.#options.flushed();
-      await writeManifest(disk, directory, this.#manifest(input, number, drop), digest);
+      await writeManifest(disk, directory, this.#manifest(input, image.number, drop), digest);
     } catch (error) {
       // The entries are forgotten already: nobody may try again.
       throw snapshot === undefined ? error : new Error(`could not begin the log anew: ${errorText(error)}`);
     }
     const old = this.#image;
-    this.#image = number;
+    this.#image = image.number;
     this.#since = startBytes;
     this.#sinceIndex = input.appliedIndex;
     snapshot?.installed?.();
     if (old !== 0) await this.#removeImage(old);
     files.retire(drop);
     await files.settled();
+  }
+
+  /** What it leaves behind when it fails is nothing. */
+  async #writeImage(meta: CheckpointMeta, image: ImageSource): Promise<WrittenImage> {
+    const { directory, disk, digest, clock } = this.#options;
+    const number = this.#options.nextNumber();
+    const path = filePath(directory, number, "image");
+    try {
+      const file = await disk.open(path, "create");
+      let bytes: number;
+      try {
+        bytes = await writeImage(file, number, meta, image, { digest, clock });
+      } finally {
+        await file.close();
+      }
+      await disk.syncDirectory(directory);
+      return { number, bytes };
+    } catch (error) {
+      image.cancel();
+      await disk.remove(path).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** True when raft still wants entries of this file, or it is being written. */

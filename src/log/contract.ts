@@ -76,7 +76,10 @@ export interface ImageSource {
   cancel(): void;
 }
 
-export type CheckpointInput = CheckpointMeta & { readonly image: ImageSource };
+/** An image that is on the disk already, under its number, flushed; see ImageDraft. */
+export type WrittenImage = { readonly number: number; readonly bytes: number };
+
+export type CheckpointInput = CheckpointMeta & { readonly image: ImageSource | WrittenImage };
 
 /** What reclaim needs of the store. */
 export interface ReclaimStore {
@@ -84,6 +87,8 @@ export interface ReclaimStore {
   liveBytesOf(file: FileNumber): number;
   /** The rows whose values stand in `files`, in key order, in bites; survives writes and compaction between bites. */
   rowsInFiles(files: ReadonlySet<FileNumber>): ReclaimCursor;
+  /** False while a checkpoint is under way: relocate() must wait. */
+  readonly relocatable: boolean;
   /** A value stands elsewhere now. Does nothing when its revision was compacted, or moved, meanwhile. */
   relocate(relocation: Relocation): void;
 }

@@ -63,6 +63,18 @@ export class FileSet {
     this.#sweep();
   }
 
+  /** Gives the unused end of a sealed segment back. Harmless when it fails: it is done at the next start. */
+  trim(file: LogFile, size: number): void {
+    file.disk.truncate(size).then(
+      () => {
+        file.diskBytes = size;
+      },
+      (error) => {
+        this.#logger.warn("could not shorten a segment", { path: file.disk.path, error: errorText(error) });
+      },
+    );
+  }
+
   /** Resolves when what could go has gone. */
   settled(): Promise<void> {
     return this.#removing;

@@ -5,7 +5,7 @@ import { Duty } from "../base/duty.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
-import type { CheckpointInput, CheckpointMeta } from "./contract.ts";
+import type { CheckpointMeta, ImageSource } from "./contract.ts";
 import { CorruptionError } from "./errors.ts";
 import { readHeader } from "./footer.ts";
 import {
@@ -45,43 +45,79 @@ function frame(kind: number, body: Uint8Array, number: number, offset: number, d
   return [head, body, end];
 }
 
+/** Writes an image piece by piece. One call at a time. */
+export class ImageWriter {
+  readonly #file: DiskFile;
+  readonly #number: number;
+  readonly #digest: Digest;
+  #offset = HEADER_BYTES;
+  #chunks = 0;
+
+  constructor(file: DiskFile, number: number, digest: Digest) {
+    this.#file = file;
+    this.#number = number;
+    this.#digest = digest;
+  }
+
+  /** First. */
+  async begin({ appliedIndex, appliedTerm, confState, tables }: CheckpointMeta): Promise<void> {
+    const header = encodeHeader(
+      { magic: IMAGE_MAGIC, file: this.#number, allocatedBytes: 0 },
+      this.#digest.crc32,
+    );
+    await this.#file.write([header], 0);
+    const head = new Uint8Array(HEAD_BYTES);
+    putU64(head, 0, appliedIndex);
+    putU64(head, 8, appliedTerm);
+    putU32(head, 16, confState.length);
+    await this.#write(ImageKind.Head, concatBytes([head, confState]));
+    await this.#write(ImageKind.Tables, tables);
+  }
+
+  /** `chunk` must not change until this resolves. */
+  async add(chunk: Uint8Array): Promise<void> {
+    this.#chunks++;
+    await this.#write(ImageKind.Chunk, chunk);
+  }
+
+  /** Flushes what was written, and returns its size. */
+  async end(): Promise<number> {
+    const end = new Uint8Array(END_BYTES);
+    putU64(end, 0, this.#chunks);
+    await this.#write(ImageKind.End, end);
+    await this.#file.sync();
+    return this.#offset;
+  }
+
+  async #write(kind: number, body: Uint8Array): Promise<void> {
+    const at = this.#offset;
+    this.#offset += FRAME_BYTES + body.length + 1;
+    await this.#file.write(frame(kind, body, this.#number, at, this.#digest), at);
+  }
+}
+
 /** Writes and flushes an image, beside whatever else is to be done; returns its size. */
 export async function writeImage(
   file: DiskFile,
   number: number,
-  input: CheckpointInput,
+  meta: CheckpointMeta,
+  image: ImageSource,
   { digest, clock }: { readonly digest: Digest; readonly clock: Clock },
 ): Promise<number> {
-  await file.write([encodeHeader({ magic: IMAGE_MAGIC, file: number, allocatedBytes: 0 }, digest.crc32)], 0);
-  let offset = HEADER_BYTES;
-  const write = async (kind: number, body: Uint8Array): Promise<void> => {
-    await file.write(frame(kind, body, number, offset, digest), offset);
-    offset += FRAME_BYTES + body.length + 1;
-  };
-  const head = new Uint8Array(HEAD_BYTES);
-  putU64(head, 0, input.appliedIndex);
-  putU64(head, 8, input.appliedTerm);
-  putU32(head, 16, input.confState.length);
-  await write(ImageKind.Head, concatBytes([head, input.confState]));
-  await write(ImageKind.Tables, input.tables);
+  const writer = new ImageWriter(file, number, digest);
+  await writer.begin(meta);
   const duty = new Duty(SHARE);
-  let chunks = 0;
   for (;;) {
     const began = clock.now();
-    const chunk = input.image.next();
+    const chunk = image.next();
     if (chunk === undefined) break;
-    const written = write(ImageKind.Chunk, chunk);
+    const written = writer.add(chunk);
     const ended = clock.now();
     duty.worked(ended - began, ended);
     await written;
-    chunks++;
     while (!duty.isDue(clock.now())) await clock.yield();
   }
-  const end = new Uint8Array(END_BYTES);
-  putU64(end, 0, chunks);
-  await write(ImageKind.End, end);
-  await file.sync();
-  return offset;
+  return await writer.end();
 }
 
 /** Reads records one after the other; each read takes the next frame along. */

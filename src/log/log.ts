@@ -31,6 +31,7 @@ import { FileSet } from "./file-set.ts";
 import { FlushMark } from "./flush-mark.ts";
 import { FlushPace } from "./flush-pace.ts";
 import { readImageChunks } from "./image.ts";
+import { ImageDraft } from "./image-draft.ts";
 import { JobQueue } from "./job-queue.ts";
 import type { LogFile } from "./log-file.ts";
 import { asOpenError, lockDirectory } from "./open-error.ts";
@@ -38,6 +39,7 @@ import { RaftView } from "./raft-view.ts";
 import { chooseVictims, copyLive, type ReclaimOptions, sharesOf } from "./reclaim.ts";
 import { makeSafe, type Recovered, recover } from "./recover.ts";
 import { RunWriter } from "./run.ts";
+import { RunCopies } from "./run-copy.ts";
 import { Space } from "./space.ts";
 import { SpareSegments } from "./spare-segments.ts";
 import { ValueCopier } from "./value-copier.ts";
@@ -128,7 +130,6 @@ export class Log {
     return this.#running?.appender.identity ?? this.#recovered.identity;
   }
 
-  /** The hard state written last. */
   /** Forgets entries without any hard state: the very first flush was torn, so nobody was told of them. Before start(). */
   forgetUnvoted(): void {
     const { table, hardState } = this.#recovered;
@@ -136,6 +137,7 @@ export class Log {
     table.reset(0, 0);
   }
 
+  /** The hard state written last. */
   get hardState(): HardState | undefined {
     return this.#running?.appender.hardState ?? this.#recovered.hardState;
   }
@@ -211,7 +213,7 @@ export class Log {
       cut.file.diskBytes = Math.max(cut.file.diskBytes, cut.file.allocatedBytes);
     }
     await makeSafe(this.#recovered, disk, this.#options.directory);
-    for (const { file, size } of untrimmed) this.#trim(file, size);
+    for (const { file, size } of untrimmed) this.#files.trim(file, size);
     for (const path of leftovers) await disk.remove(path);
     const spares = this.#makeSpares(space);
     const file = active ?? this.#files.add(await this.#firstSegment(spares));
@@ -251,6 +253,13 @@ export class Log {
   /** Values from outside the log (a snapshot, an imported database) are written as runs; see adoptRuns. */
   newRuns(): RunWriter {
     return new RunWriter(this.#reclaimOptions());
+  }
+
+  /** The same for another member's state, whose files and image are written as they come. */
+  newState(): { readonly runs: RunCopies; readonly image: ImageDraft } {
+    const { directory, disk, digest } = this.#options;
+    const files = { directory, disk, digest, nextNumber: () => this.#nextNumber() };
+    return { runs: new RunCopies(files), image: new ImageDraft({ ...files, number: this.#nextNumber() }) };
   }
 
   /** From here on the values of finished runs can be read. They stay only if a checkpoint or installSnapshot follows. */
@@ -429,7 +438,7 @@ export class Log {
         wantSpare: () => {
           if (!spares.ready) void spares.prepare();
         },
-        onSealed: (sealed, size) => this.#trim(sealed, size),
+        onSealed: (sealed, size) => this.#files.trim(sealed, size),
         onNoSpace: async () => {
           if (!(await space.release())) await space.nextLook();
         },
@@ -482,18 +491,5 @@ export class Log {
       this.#onFailure = reject;
       appender.flush(resolve);
     });
-  }
-
-  /** Gives the unused end of a sealed segment back. Harmless when it fails: it is done at the next start. */
-  #trim(file: LogFile, size: number): void {
-    file.disk.truncate(size).then(
-      () => {
-        file.diskBytes = size;
-      },
-      (error) => {
-        const fields = { path: file.disk.path, error: errorText(error) };
-        this.#options.logger.warn("could not shorten a segment", fields);
-      },
-    );
   }
 }

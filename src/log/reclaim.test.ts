@@ -110,6 +110,32 @@ test("the disk holds at most twice the live bytes and what is retained, however 
   await log.close();
 });
 
+test("values are moved when no checkpoint of somebody else holds their places", async () => {
+  const bench = await start();
+  const { log, model, clock } = bench;
+  for (let round = 0; round < 600; round++)
+    await put(bench, round % 20 === 0 ? 100 + round : round % 7, 1000);
+  const places = (): string => JSON.stringify([...model.rows.values()]);
+  const before = places();
+  model.relocatable = false;
+  let done = false;
+  const reclaimed = log.reclaim(model, true).then(() => {
+    done = true;
+  });
+  for (let look = 0; look < 20; look++) {
+    await turns(20);
+    clock.advance(10);
+  }
+  assert.equal(done, false);
+  assert.equal(places(), before);
+  model.relocatable = true;
+  clock.advance(10);
+  await reclaimed;
+  assert.notEqual(places(), before);
+  assert.equal(model.wrongRow(log), undefined);
+  await log.close();
+});
+
 test("a small store keeps a few times what is alive on disk, however much was written", async () => {
   const bench = await start(Number.POSITIVE_INFINITY, LOG_LIMITS);
   const { log, model, disk } = bench;

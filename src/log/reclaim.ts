@@ -1,7 +1,7 @@
 // Gives disk space back: copies the values that are still shown out of mostly dead files into runs, tells the store their new places,
 // and has a checkpoint drop the old files. All of it in short slices and a share of the time beside running traffic; values that died in time are never
 // copied. Log.reclaim runs it in the background, Defragment runs it at once.
-import type { Revision } from "../base/brand.ts";
+import type { Millis, Revision } from "../base/brand.ts";
 import { Duty } from "../base/duty.ts";
 import type { FileNumber, ValueReader } from "../mvcc/contract.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -17,6 +17,8 @@ const BITE_ROWS = 64;
 const BITE_BYTES = 128 << 10;
 const SLICE_MILLIS_MAX = 1;
 const SHARE = 0.25;
+/** While somebody else's checkpoint holds the places of values, it is looked at so often. */
+const HELD_MILLIS = 10;
 /** Values in memory between their copy and their relocation; each costs 36 bytes, for the time of a reclaim. */
 const MOVES_MAX = 1 << 18;
 const MOVES_FIRST = 1 << 10;
@@ -167,6 +169,7 @@ async function fillRuns(
 async function relocateAll(moves: Moves, store: ReclaimStore, clock: Clock): Promise<void> {
   const slices = new Slices(clock);
   for (let i = 0; i < moves.length; i++) {
+    while (!store.relocatable) await pause(clock);
     store.relocate({
       main: moves.mains[i]! as Revision,
       sub: moves.subs[i]!,
@@ -178,6 +181,10 @@ async function relocateAll(moves: Moves, store: ReclaimStore, clock: Clock): Pro
     if (i % BITE_ROWS === 0 && slices.over) await slices.next();
   }
   moves.length = 0;
+}
+
+function pause(clock: Clock): Promise<void> {
+  return new Promise((resolve) => clock.after(HELD_MILLIS as Millis, resolve));
 }
 
 /** The slices of one job. */

@@ -4,6 +4,7 @@ import { must } from "../base/assert.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
+import { Behind } from "./behind.ts";
 import type { EntryPlace } from "./contract.ts";
 import {
   END_BYTE,
@@ -126,8 +127,7 @@ export class RunWriter {
 
   #begin(): OpenRun {
     const run: OpenRun = { number: this.#options.nextNumber(), file: undefined, written: 0, end: 0 };
-    const head = { magic: RUN_MAGIC, file: run.number, allocatedBytes: 0 };
-    this.#put(run, encodeHeader(head, this.#options.digest.crc32));
+    this.#put(run, runHeader(run.number, this.#options.digest));
     return run;
   }
 
@@ -180,76 +180,37 @@ export class RunWriter {
     const buffers = this.#filled.splice(0);
     this.#writes.add(async () => {
       await this.#write(run, buffers);
-      const file = await this.#seal(run);
+      const file = must(run.file, "a run that is closed has bytes");
+      await sealRun(file, run.end, this.#options.digest);
       this.#flushes.add(async () => {
         await file.disk.sync();
         this.#finished.push(file);
       });
     });
   }
-
-  async #seal(run: OpenRun): Promise<LogFile> {
-    const file = must(run.file, "a run that is closed has bytes");
-    file.dataEnd = run.end;
-    file.sealed = true;
-    const { digest } = this.#options;
-    const seal = encodeSeal({
-      firstIndex: 0,
-      lastIndex: 0,
-      next: 0,
-      pageCrcs: file.pageCrcs.subarray(0, file.pageCount()),
-    });
-    const seed = placeSeed(file.number, run.end);
-    putFrame(seal, 0, seed, seal.length - FRAME_BYTES + 1, HEADER_BYTES, RecordKind.Seal);
-    const end = Uint8Array.of(END_BYTE);
-    putU32(seal, 0, digest.crc32(end, digest.crc32(seal.subarray(4), seed)));
-    const trailer = encodeTrailer(RUN_MAGIC, file.number, run.end, digest.crc32);
-    await file.disk.write([seal, end, trailer], run.end);
-    file.diskBytes = run.end + seal.length + 1 + TRAILER_BYTES;
-    file.sealedBytes = file.diskBytes;
-    return file;
-  }
 }
 
-/** Work for the disk, one piece after the other, beside whoever asks for it. After a failure nothing more is begun. */
-class Behind {
-  readonly #max: number;
-  #pieces = 0;
-  #last: Promise<void> = Promise.resolve();
-  #onRoom: (() => void) | undefined;
-  /** Why a piece failed. */
-  failure: { readonly error: unknown } | undefined;
+/** Closes a run that ends at `end`, with the checksums of its pages; what it writes is not flushed yet. */
+export async function sealRun(file: LogFile, end: number, digest: Digest): Promise<void> {
+  file.dataEnd = end;
+  file.sealed = true;
+  const seal = encodeSeal({
+    firstIndex: 0,
+    lastIndex: 0,
+    next: 0,
+    pageCrcs: file.pageCrcs.subarray(0, file.pageCount()),
+  });
+  const seed = placeSeed(file.number, end);
+  putFrame(seal, 0, seed, seal.length - FRAME_BYTES + 1, HEADER_BYTES, RecordKind.Seal);
+  const last = Uint8Array.of(END_BYTE);
+  putU32(seal, 0, digest.crc32(last, digest.crc32(seal.subarray(4), seed)));
+  const trailer = encodeTrailer(RUN_MAGIC, file.number, end, digest.crc32);
+  await file.disk.write([seal, last, trailer], end);
+  file.diskBytes = end + seal.length + 1 + TRAILER_BYTES;
+  file.sealedBytes = file.diskBytes;
+}
 
-  constructor(max: number) {
-    this.#max = max;
-  }
-
-  add(piece: () => Promise<void>): void {
-    this.#pieces++;
-    this.#last = this.#last.then(() => this.#do(piece));
-  }
-
-  /** Resolves when fewer pieces wait than may. */
-  async room(): Promise<void> {
-    while (this.#pieces >= this.#max)
-      await new Promise<void>((resolve) => {
-        this.#onRoom = resolve;
-      });
-  }
-
-  /** Resolves when nothing waits. Never rejects. */
-  settled(): Promise<void> {
-    return this.#last;
-  }
-
-  async #do(piece: () => Promise<void>): Promise<void> {
-    try {
-      if (this.failure === undefined) await piece();
-    } catch (error) {
-      this.failure = { error };
-    }
-    this.#pieces--;
-    this.#onRoom?.();
-    this.#onRoom = undefined;
-  }
+/** The header of a run. */
+export function runHeader(number: FileNumber, digest: Digest): Uint8Array {
+  return encodeHeader({ magic: RUN_MAGIC, file: number, allocatedBytes: 0 }, digest.crc32);
 }

@@ -1,7 +1,6 @@
 // A consistent image of the store as of one moment, made in slices while writes go on: the rows of then (later ones are left
-// out), then the keys in order. As long as it is under way nothing is dropped or moved, and nothing relocated either unless the places of
-// values do not count (a copy), so the rows of then stand still; writes only add behind them. Whoever starts one takes all blocks or
-// cancels it.
+// out), then the keys in order. As long as it is under way nothing is dropped, moved or relocated, so the rows of then stand still;
+// writes only add behind them. Whoever starts one takes all blocks or cancels it.
 
 import type { LeaseId, Revision } from "../base/brand.ts";
 import { copyBytes } from "../base/bytes.ts";
@@ -72,8 +71,6 @@ export class RunningCheckpoint implements Checkpoint {
   readonly #chunks: number;
   /** Rows of the last chunk that were there. */
   readonly #lastUsed: number;
-  /** Whether the image names places of values: then they must not change. */
-  readonly #placed: boolean;
   /** By chunk number: its place in the image, and where its rows stand in it when it has holes. */
   readonly #places: number[] = [];
   readonly #ranks: (Uint16Array | undefined)[] = [];
@@ -82,10 +79,9 @@ export class RunningCheckpoint implements Checkpoint {
   #key: Uint8Array | undefined = undefined;
   #holding = true;
 
-  constructor(tables: Tables, compactor: Compactor, placed = true) {
+  constructor(tables: Tables, compactor: Compactor) {
     this.#tables = tables;
     this.#compactor = compactor;
-    this.#placed = placed;
     this.revision = tables.current as Revision;
     this.#files = [...tables.files.numbers];
     this.#leases = [...tables.leases.ids];
@@ -97,14 +93,7 @@ export class RunningCheckpoint implements Checkpoint {
     this.#chunks = rows.order.length;
     this.#lastUsed = this.#chunks === 0 ? 0 : rows.used[rows.order[this.#chunks - 1]!]!;
     compactor.holds++;
-    if (placed) compactor.checkpoints++;
-  }
-
-  /** The rows of the last block are those of this chunk's first `used` that are no holes. Only after a ROWS block. */
-  get lastRows(): { readonly chunk: number; readonly used: number } {
-    const index = this.#index - 1;
-    const chunk = this.#tables.rows.order[index]!;
-    return { chunk, used: this.#usedOf(index, chunk) };
+    compactor.checkpoints++;
   }
 
   next(): Uint8Array | undefined {
@@ -136,7 +125,7 @@ export class RunningCheckpoint implements Checkpoint {
     if (!this.#holding) return;
     this.#holding = false;
     this.#compactor.holds--;
-    if (this.#placed) this.#compactor.checkpoints--;
+    this.#compactor.checkpoints--;
   }
 
   #head(): Int32Array {

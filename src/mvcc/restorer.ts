@@ -44,6 +44,8 @@ export type Restored =
   | { readonly ok: false; readonly problem: string };
 
 const HEAD_WORDS = BLOCK_HEAD_BYTES / 4;
+/** Keys that the hash gets at a time: the work of one or two milliseconds. */
+const KEYS_TOGETHER = 1 << 16;
 
 type Head = {
   readonly current: number;
@@ -62,6 +64,10 @@ export class Restorer {
   readonly #leases: LeaseId[] = [];
   readonly #build: TreeBuild = { nodes: [], firsts: [], alive: [] };
   #previousKey = 0;
+  /** Keys that the hash does not know yet. */
+  readonly #hashes = new Int32Array(KEYS_TOGETHER);
+  readonly #ids = new Int32Array(KEYS_TOGETHER);
+  #waiting = 0;
   #claimed = 0;
   #ended = false;
   #problem: string | undefined = undefined;
@@ -74,9 +80,9 @@ export class Restorer {
     this.#tables = new Tables(options.seed);
   }
 
-  /** What the rows of later blocks call this file, for who gives the values new places (RowPlaces). Behind the head. */
-  indexOf(file: FileNumber): number {
-    return this.#tables.files.indexOf(file);
+  /** The last block was there. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Takes the next bytes, cut anywhere; fastest when cut as the checkpoint was. False: a problem was found, stop. */
@@ -101,6 +107,7 @@ export class Restorer {
     if (problem !== undefined) return { ok: false, problem: `checkpoint: ${problem}` };
     const tables = this.#tables;
     const head = this.#head!;
+    this.#addWaiting();
     tables.tree.seal(this.#build);
     tables.files.seal();
     tables.leases.seal();
@@ -282,7 +289,7 @@ export class Restorer {
   }
 
   #takeKeys(block: Int32Array): void {
-    const { arena, hash, rows, tree } = this.#tables;
+    const { arena, rows, tree } = this.#tables;
     if (rows.order.length !== this.#head!.chunks)
       return void this.#fail("keys come before all rows are there");
     const count = block[2]!;
@@ -293,13 +300,14 @@ export class Restorer {
       const length = block[at + 1]!;
       const end = at + 2 + ((length + 3) >>> 2);
       if (length < 0 || end > block.length) return void this.#fail("bad block of keys");
-      const code = arena.probeWords(block, at + 2, length);
-      if (this.#previousKey !== 0 && arena.compareProbe(this.#previousKey) <= 0)
+      const id = arena.addWords(block, at + 2, length);
+      if (this.#waiting === KEYS_TOGETHER) this.#addWaiting();
+      this.#hashes[this.#waiting] = arena.addedHash;
+      this.#ids[this.#waiting++] = id;
+      if (this.#previousKey !== 0 && arena.compare(id, this.#previousKey) <= 0)
         return void this.#fail("keys are out of order");
-      const id = arena.addProbe();
       const rowCount = this.#claim(id, newest, length);
       if (rowCount === 0) return void this.#fail("a key's rows are not its own");
-      hash.add(code, id);
       const alive = !rows.isTombstone(newest as Slot);
       arena.setAlive(id, alive);
       tree.append(this.#build, id, alive);
@@ -307,6 +315,12 @@ export class Restorer {
       at = end;
     }
     if (at + (at & 1) !== block.length) this.#fail("bad block of keys");
+  }
+
+  #addWaiting(): void {
+    const count = this.#waiting;
+    this.#tables.hash.addAll(this.#hashes.subarray(0, count), this.#ids.subarray(0, count));
+    this.#waiting = 0;
   }
 
   /** Makes the rows from `newest` on the key's; returns their number, 0 when they cannot be. */

@@ -30,7 +30,6 @@ import {
   SUB_MASK,
 } from "./row-table.ts";
 import { pushSlot } from "./slot-list.ts";
-import { StateCopy } from "./state-copy.ts";
 import { StoredRows } from "./stored-rows.ts";
 import { Tables } from "./tables.ts";
 import { StoreTxn } from "./write-txn.ts";
@@ -147,12 +146,6 @@ export class Store implements ReadView {
   checkpoint(): Checkpoint {
     assert(!this.#txn.isOpen, "no txn is open when a checkpoint begins");
     return new RunningCheckpoint(this.#tables, this.#compactor);
-  }
-
-  /** The store as of now for another member: the blocks of a checkpoint, and the values of its rows. See StateCopy. */
-  copy(): StateCopy {
-    assert(!this.#txn.isOpen, "no txn is open when a copy begins");
-    return new StateCopy(this.#tables, this.#compactor);
   }
 
   /** Whether a checkpoint is under way: relocate() must wait. */

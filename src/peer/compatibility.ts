@@ -90,8 +90,8 @@ export const CAIRN_VERSION_HEADER = "x-cairn-version";
 export const CAIRN_DEVICE_HEADER = "x-cairn-device";
 /** Of a stream's answer, in milliseconds: it is never silent for longer. */
 export const CAIRN_HEARTBEAT_HEADER = "x-cairn-heartbeat";
-/** A number: the newest form of copies that this member takes. */
-export const CAIRN_COPY_HEADER = "x-cairn-copy";
+/** A number: the form of copies that this member takes. */
+export const CAIRN_COPY_HEADER = "x-cairn-copy-form";
 
 /** types.IDFromString, or undefined. */
 export function idFromHex(text: string): MemberId | undefined {

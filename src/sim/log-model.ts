@@ -75,6 +75,7 @@ function imageOf(rows: readonly { readonly key: number; readonly row: Row }[]): 
 
 export class LogModel implements LogSource, ReclaimStore {
   readonly store: ReclaimStore = this;
+  relocatable = true;
   readonly rows = new Map<number, Row>();
   applied = 0;
 

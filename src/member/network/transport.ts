@@ -103,7 +103,7 @@ export type PeerVersions = {
 export type CairnTraits = {
   readonly version: string;
   readonly deviceFull: boolean;
-  /** The newest form of copies (snapshot/copy-format.ts) that it takes in place of a database; 0 = none. */
+  /** The form of copies (snapshot/copy-format.ts) that it takes in place of a database; 0 = none. */
   readonly copyFormat: number;
 };
 

@@ -1,27 +1,38 @@
-// A member's state in Cairn's own form, as one member of Cairn gives it to another instead of an etcd database file: what a checkpoint holds,
-// with the values beside the rows, so that the receiver has nothing to look up and little to write. A body begins with MAGIC, then come
-// records: [checksum of the rest][bytes of the payload][kind][0] as little-endian words, and the payload.
+// A member's state in Cairn's own form, as one member of Cairn gives it to another instead of an etcd database file: a checkpoint, which
+// the receiver keeps as it is, and the pages of the log's files in which values stand that it names. A value keeps its place, only the files
+// get other numbers, so nothing is looked up and nothing is moved. A body begins with MAGIC, then come records: [checksum of the
+// rest][bytes of the payload][kind][0] as little-endian words, and the payload.
 //
 //   Tables  once, first: the applied index (uint64), and the small tables, as a checkpoint's
-//   Block   a block of mvcc's checkpoint; blocks that name files are left out, and places in rows mean nothing
-//   Values  behind a block of rows: values of its rows, in their order, whole; as many of these as it takes
+//   Block   a block of mvcc's checkpoint, from the first to the last
+//   File    behind the blocks: number (uint64) of a file that they name, and where its last page here ends (uint64)
+//   Pages   of that file: position (uint64), a checksum (uint32) for each page, 0 to make it a multiple of eight bytes, and the pages;
+//           all are whole but the file's last one
 //
-// The checkpoint's last block is the end.
+// Pages without a value are left out, so what comes is complete when every value that the blocks name has come.
 import { latin1ToBytes } from "../../base/bytes.ts";
 import { FormatError } from "../../base/format-error.ts";
 import type { Digest } from "../../ports/digest.ts";
 
 /** In front of the small tables. */
 export const INDEX_BYTES = 8;
-/** What a member that reads this form tells the others (CairnTraits): the newest version of it. */
-export const COPY_FORMAT = 1;
+/** What a member that reads this form tells the others (CairnTraits): the version of the form. */
+export const COPY_FORMAT = 2;
 /** No database file begins so: those begin with the number of their first page, zero. */
-export const MAGIC = latin1ToBytes("cairn copy 00001");
-export const RecordKind = { Tables: 1, Block: 2, Values: 3 } as const;
+export const MAGIC = latin1ToBytes("cairn copy 00002");
+export const RecordKind = { Tables: 1, Block: 2, File: 3, Pages: 4 } as const;
 export const RECORD_HEAD_BYTES = 16;
-/** A record is a block or one value, neither of which is longer. */
+export const FILE_BYTES = 16;
+/** The pages of one record. */
+export const PAGES_MAX = 64;
+/** No block is longer. */
 const PAYLOAD_BYTES_MAX = 1 << 28;
 const FIRST_BYTES = 1 << 20;
+
+/** Where the pages of a record begin in its payload. */
+export function pagesAt(count: number): number {
+  return 8 + ((count * 4 + 7) & ~7);
+}
 
 /** Fills in the head of a record that has `length` bytes of payload behind it. */
 export function sealRecord({ crc32 }: Digest, bytes: Uint8Array, kind: number, length: number): void {

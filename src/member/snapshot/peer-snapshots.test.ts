@@ -3,181 +3,33 @@
 // database or copy, whole, cut short, bit-flipped; the power is cut at every single disk operation in turn.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Index, type MemberId, memberId, millis, type Term } from "../../base/brand.ts";
-import { isEtcdError } from "../../base/errors.ts";
-import { LOG_LIMITS } from "../../log/disk-budget.ts";
-import { nodeClock } from "../../node/clock.ts";
-import { nodeDigest } from "../../node/digest.ts";
-import type { Clock } from "../../ports/clock.ts";
-import { silentLogger } from "../../ports/logger.ts";
-import { type Message, MessageType, newMessage, newSnapshot } from "../../raft/message.ts";
-import { SimDisk } from "../../sim/disk.ts";
-import { SIM_MEMBER_OPTIONS } from "../../sim/machine.ts";
-import { SeededRandom } from "../../sim/random.ts";
+import type { Index, Term } from "../../base/brand.ts";
+import { type Message, newSnapshot } from "../../raft/message.ts";
+import type { SimDisk } from "../../sim/disk.ts";
 import {
   createPutRequest,
   encodeDeleteRangeRequest,
-  encodeLeaseGrantRequest,
   encodePutRequest,
 } from "../../wire/generated/etcdserverpb.ts";
-import type { Member } from "../member.ts";
-import { openMember } from "../open.ts";
 import { RequestField } from "../request.ts";
-import { openBackup } from "./backup.ts";
-import { CopyWriter } from "./copy-writer.ts";
-import { PeerSnapshots } from "./peer-snapshots.ts";
-import { currentSnapshot } from "./snapshot-sender.ts";
-
-const digest = nodeDigest();
-const seed = Number(process.env["FUZZ_SEED"] ?? 1);
-const DIRECTORY = "/data/member/cairn";
-const LEADER = memberId(77n);
-
-/** Real turns, no real time. */
-const clock: Clock = { ...nodeClock(), now: () => millis(0) };
-
-function newDisk(capacityBytes = Number.POSITIVE_INFINITY, diceSeed = seed): SimDisk {
-  return new SimDisk({ random: new SeededRandom(diceSeed), capacityBytes });
-}
-
-async function open(disk: SimDisk): Promise<Member> {
-  disk.restart();
-  return openMember(SIM_MEMBER_OPTIONS, {
-    disk: disk.attach(),
-    clock,
-    digest,
-    random: new SeededRandom(seed),
-    logger: silentLogger,
-    logLimits: {
-      ...LOG_LIMITS,
-      segmentBytesFirst: 16 << 10,
-      segmentBytesMax: 64 << 10,
-      reserveBytes: 4 << 10,
-    },
-    lockDatabase: async () => ({ unlock: async () => {} }),
-    onFatal: () => {},
-  });
-}
-
-function propose(member: Member, field: number, body: Uint8Array): Promise<void> {
-  return new Promise((resolve, reject) => {
-    member.propose(field as never, body, {
-      applied: ({ error }) => (error === undefined ? resolve() : reject(new Error(error.message))),
-      failed: (error) => reject(new Error(error.message)),
-    });
-  });
-}
-
-async function fill(member: Member, prefix: string, keys: number): Promise<void> {
-  await propose(member, RequestField.LeaseGrant, encodeLeaseGrantRequest({ id: 7n, ttl: 1000 }));
-  for (let n = 0; n < keys; n++) {
-    const request = createPutRequest();
-    request.key = Buffer.from(`${prefix}${n}`);
-    request.value = Buffer.from(`${prefix}-${n}`.repeat(40));
-    request.lease = n % 3 === 0 ? 7n : 0n;
-    await propose(member, RequestField.Put, encodePutRequest(request));
-  }
-}
-
-const FORMS = ["database", "copy"] as const;
-type Form = (typeof FORMS)[number];
-
-/** What `take` gives, chunk by chunk, each a view until the next. */
-function wholeOf(take: () => Uint8Array | undefined): Uint8Array {
-  const chunks: Uint8Array[] = [];
-  for (let chunk = take(); chunk !== undefined; chunk = take()) chunks.push(chunk.slice());
-  return Buffer.concat(chunks);
-}
-
-function bodyOf(member: Member, form: Form): Uint8Array {
-  if (form === "copy") {
-    const writer = new CopyWriter(member, digest);
-    return wholeOf(() => writer.next());
-  }
-  const backup = openBackup(member, 64 << 10);
-  while (!backup.writer.plan(1000));
-  const body = wholeOf(() => backup.writer.next());
-  backup.release();
-  return body;
-}
-
-/** The body of a member's snapshot, and the message that goes before it. */
-async function snapshotOf(member: Member, form: Form): Promise<{ message: Message; body: Uint8Array }> {
-  const snapshot = currentSnapshot(member);
-  assert.ok(snapshot !== "temporarilyUnavailable");
-  const message = newMessage(MessageType.MsgSnap, member.localId);
-  message.from = LEADER;
-  message.term = snapshot.metadata.term + 1;
-  message.snapshot = snapshot;
-  return { message, body: bodyOf(member, form) };
-}
-
-async function* pieces(body: Uint8Array, size = 5000): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
-}
-
-/** What a client can see, in one text. */
-function describe(member: Member): string {
-  const { store, reader, lessor, membership } = member;
-  const job = store.hashKv(0 as never);
-  assert.ok(!isEtcdError(job));
-  while (!job.step(1000, reader));
-  const leases = lessor.leases().map(({ id, ttl, keys }) => `${id}/${ttl}/${[...keys].sort().join(",")}`);
-  const members = membership.members().map(({ id, name }) => `${id}:${name}`);
-  return JSON.stringify(
-    [store.currentRevision, job.result, leases, members, membership.version],
-    (_, value) => (typeof value === "bigint" ? String(value) : value),
-  );
-}
-
-/** Raft's part: takes everything, or nothing. */
-class Raft {
-  taken = 0;
-  takes = true;
-  step(message: Message): undefined {
-    if (this.takes) this.taken = message.snapshot!.metadata.index;
-  }
-  pendingSnapshotIndex(): number {
-    return this.taken;
-  }
-  reportSnapshot(_id: MemberId, _failed: boolean): void {}
-}
-
-function newSnapshots(member: Member, disk: SimDisk, raft: Raft): PeerSnapshots {
-  return new PeerSnapshots({
-    member,
-    disk: disk.attach(),
-    digest,
-    directory: DIRECTORY,
-    seed: () => 1,
-    raft,
-  });
-}
-
-async function install(snapshots: PeerSnapshots, message: Message): Promise<void> {
-  await new Promise<void>((resolve) => snapshots.install(message.snapshot!, resolve));
-}
-
-type Source = { readonly message: Message; readonly body: Uint8Array; readonly state: string };
-
-async function source(form: Form, keys = 60): Promise<Source> {
-  const member = await open(newDisk());
-  await fill(member, "leader/", keys);
-  const state = describe(member);
-  const snapshot = await snapshotOf(member, form);
-  await member.close();
-  return { ...snapshot, state };
-}
-
-/** What a start finds. The member is not closed: a clean end would write. */
-async function stateOn(disk: SimDisk): Promise<string> {
-  disk.killProcess();
-  const member = await open(disk);
-  const state = describe(member);
-  member.stop();
-  disk.killProcess();
-  return state;
-}
+import {
+  DIRECTORY,
+  describe,
+  FORMS,
+  fill,
+  install,
+  newDisk,
+  newSnapshots,
+  open,
+  pieces,
+  propose,
+  Raft,
+  seed,
+  snapshotOf,
+  source,
+  stateOn,
+} from "../testing/snapshots.ts";
+import type { PeerSnapshots } from "./peer-snapshots.ts";
 
 for (const form of FORMS)
   test(`a snapshot replaces the state of a running member, now and after a restart (${form})`, async () => {

@@ -102,7 +102,7 @@ export class SnapshotSender {
     try {
       const urls = membership.member(to)?.peerUrls ?? [];
       const { cairn } = await network.peers.versions(urls, ASK_MILLIS);
-      return (cairn?.copyFormat ?? 0) >= COPY_FORMAT;
+      return cairn?.copyFormat === COPY_FORMAT;
     } catch {
       return false;
     }

@@ -10,7 +10,7 @@ import { readTables } from "../../etcdfile/backend.ts";
 import { FileSource } from "../../etcdfile/file-source.ts";
 import { KeyCursor } from "../../etcdfile/key-cursor.ts";
 import { snapDatabaseName } from "../../etcdfile/snap-file.ts";
-import type { LogSource } from "../../log/contract.ts";
+import type { LogSource, WrittenImage } from "../../log/contract.ts";
 import type { Log } from "../../log/log.ts";
 import { TEMPORARY_SUFFIX } from "../../log/paths.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -57,11 +57,13 @@ export type StagedState = SmallTables & {
   readonly term: Term;
   readonly confState: ConfState;
   readonly rows: ImportedRows;
+  /** When it came with the rows; else it is made when the state is installed. */
+  readonly image: WrittenImage | undefined;
 };
 
 /** Rejects with a text for the sender; nothing is left then. */
 export async function stageSnapshot(
-  { index, term, confState }: SnapshotMetadata,
+  metadata: SnapshotMetadata,
   body: AsyncIterable<Uint8Array>,
   wanted: Wanted,
   options: StageOptions,
@@ -69,16 +71,17 @@ export async function stageSnapshot(
   const room = new Room(options, wanted);
   const told = await tellForm(body);
   const staged = told.isCopy
-    ? await stageCopy(told.body, index, room, options)
-    : await stageDatabase(told.body, index, room, options);
+    ? await stageCopy(told.body, metadata, room, options)
+    : await stageDatabase(told.body, metadata.index, room, options);
+  const { index, term, confState } = metadata;
   return { index, term, confState, ...staged };
 }
 
-type Staged = SmallTables & { readonly rows: ImportedRows };
+type Staged = Pick<StagedState, keyof SmallTables | "rows" | "image">;
 
 async function stageCopy(
   body: AsyncIterable<Uint8Array>,
-  index: Index,
+  metadata: SnapshotMetadata,
   room: Room,
   options: StageOptions,
 ): Promise<Staged> {
@@ -87,9 +90,14 @@ async function stageCopy(
   const tables = (bytes: Uint8Array): void =>
     restoreTables(bytes, small.lessor, small.membership, small.alarms, options.clock.now());
   try {
-    const rows = await takeCopy(body, { ...options, goOn, index, tables });
+    const snapshot = {
+      appliedIndex: metadata.index,
+      appliedTerm: metadata.term,
+      confState: confStateToBytes(metadata.confState),
+    };
+    const rows = await takeCopy(body, { ...options, goOn, snapshot, tables });
     await attachLeases(small.lessor, rows.store, options.clock);
-    return { ...small, rows };
+    return { ...small, rows, image: rows.image };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new Error(`the copy is corrupt at offset ${error.offset}: ${error.message}`);
@@ -186,7 +194,7 @@ async function importBody(file: DiskFile, index: Index, room: Room, options: Sta
     const goOn = (): Promise<void> => room.take(WRITE_BYTES);
     const rows = await importRows(new KeyCursor(database), tables, { ...options, goOn });
     await attachLeases(small.lessor, rows.store, options.clock);
-    return { ...small, rows };
+    return { ...small, rows, image: undefined };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new Error(`the database is corrupt at offset ${error.offset}: ${error.message}`);
@@ -195,7 +203,7 @@ async function importBody(file: DiskFile, index: Index, room: Room, options: Sta
 
 /** The staged state as what a restart begins from. */
 export function logSourceOf(staged: StagedState): LogSource {
-  const { index, term, confState, rows, lessor, membership, alarms } = staged;
+  const { index, term, confState, rows, image, lessor, membership, alarms } = staged;
   return {
     store: reclaimStore(rows.store),
     appliedIndex: index,
@@ -204,7 +212,7 @@ export function logSourceOf(staged: StagedState): LogSource {
       appliedTerm: term,
       confState: confStateToBytes(confState),
       tables: encodeTables(lessor, membership, alarms),
-      image: rows.store.checkpoint(),
+      image: image ?? rows.store.checkpoint(),
     }),
   };
 }

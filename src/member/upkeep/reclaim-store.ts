@@ -8,6 +8,9 @@ export function reclaimStore(store: Store): ReclaimStore {
   return {
     liveBytesOf: (file) => store.liveBytesOf(file),
     rowsInFiles: (files) => new RowsInFiles(store, files),
+    get relocatable(): boolean {
+      return !store.checkpointing;
+    },
     relocate: (relocation) => {
       store.relocate(relocation);
     },
