@@ -67,6 +67,11 @@ export class KeyArena {
   #probeLength = 0;
   #probeWords = 0;
   #bytes = 0;
+  /** The class asked for last, which is the next one's mostly. */
+  #lastUnits = 0;
+  #lastList: number[] = [];
+  /** Of the key that addWords() added last. */
+  addedHash = 0;
 
   constructor(seed: number) {
     this.#seed = seed | 0;
@@ -215,6 +220,45 @@ export class KeyArena {
     return ordered(index < this.#probeWords ? this.#probe[index]! : 0);
   }
 
+  /** Below 0 when the first entry's key sorts before the second's, 0 when they are equal. */
+  compare(a: KeyId, b: KeyId): number {
+    const wordsA = this.#words[a >>> UNITS_BITS]!;
+    const wordsB = this.#words[b >>> UNITS_BITS]!;
+    const atA = (a & UNITS_MASK) << 1;
+    const atB = (b & UNITS_MASK) << 1;
+    const lengthA = wordsA[atA]! & LENGTH_MASK;
+    const lengthB = wordsB[atB]! & LENGTH_MASK;
+    const count = (Math.min(lengthA, lengthB) + 3) >>> 2;
+    for (let i = HEADER_WORDS; i < HEADER_WORDS + count; i++) {
+      const wordA = wordsA[atA + i]!;
+      const wordB = wordsB[atB + i]!;
+      if (wordA !== wordB) return ordered(wordA) - ordered(wordB);
+    }
+    return lengthA - lengthB;
+  }
+
+  /**
+   * Makes an entry of the key of `length` bytes that stands in words (padded with zeros): not alive, without a row. Its hash is
+   * `addedHash`; the probe stays as it is.
+   */
+  addWords(source: Int32Array, from: number, length: number): KeyId {
+    const count = (length + 3) >>> 2;
+    const id = this.#allocate((HEADER_WORDS + count + 1) >>> 1);
+    const words = this.#words[id >>> UNITS_BITS]!;
+    let at = (id & UNITS_MASK) << 1;
+    words[at] = length;
+    words[at + 1] = -1;
+    at += HEADER_WORDS;
+    let hash = this.#seed ^ length;
+    for (let i = 0; i < count; i++) {
+      const word = source[from + i]!;
+      words[at + i] = word;
+      hash = mix(hash, word);
+    }
+    this.addedHash = finish(hash);
+    return id;
+  }
+
   /** Makes an entry of the probe: not alive, without a row. */
   addProbe(): KeyId {
     const id = this.#allocate((HEADER_WORDS + this.#probeWords + 1) >>> 1);
@@ -355,11 +399,14 @@ export class KeyArena {
   }
 
   #classList(units: number): number[] {
+    if (units === this.#lastUnits) return this.#lastList;
     let list = this.#withRoom.get(units);
     if (list === undefined) {
       list = [];
       this.#withRoom.set(units, list);
     }
+    this.#lastUnits = units;
+    this.#lastList = list;
     return list;
   }
 
@@ -404,7 +451,10 @@ export class KeyArena {
   #release(number: number, slab: Slab, words: Int32Array): void {
     const list = this.#classList(slab.units);
     if (slab.listed) list.splice(list.lastIndexOf(number), 1);
-    if (list.length === 0) this.#withRoom.delete(slab.units);
+    if (list.length === 0) {
+      this.#withRoom.delete(slab.units);
+      this.#lastUnits = 0;
+    }
     this.#slabs[number] = undefined;
     this.#words[number] = NO_WORDS;
     this.#freeNumbers.push(number);

@@ -37,3 +37,26 @@ for (const depthMax of [0, 1, 20]) {
     for (let i = 0; i < 20_000; i += 9) compare(`key${i}`);
   });
 }
+
+for (const [expected, depthMax] of [
+  [0, 20],
+  [20_000, 20],
+  [20_000, 3],
+] as const) {
+  test(`keys that are added together are found, with room for ${expected} and depth up to ${depthMax}`, () => {
+    const arena = new KeyArena(6);
+    const hash = new KeyHash(arena, expected, depthMax);
+    const ids: KeyId[] = [];
+    for (const together of [1, 5000, 0, 15_000]) {
+      const from = ids.length;
+      const hashes = new Int32Array(together);
+      for (let i = 0; i < together; i++) {
+        hashes[i] = arena.probe(latin1ToBytes(`key${from + i}`));
+        ids.push(arena.addProbe());
+      }
+      hash.addAll(hashes, Int32Array.from(ids.slice(from)));
+    }
+    for (let i = 0; i < 21_000; i++)
+      assert.equal(hash.find(arena.probe(latin1ToBytes(`key${i}`))), ids[i] ?? NO_KEY);
+  });
+}
