@@ -1,6 +1,7 @@
 // Who is at the other end of a connection: found out when somebody first asks, then remembered. Kept in connection.peer.
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { commonNameOf } from "../node/peer-certificate.ts";
 
 export class Peer {
   readonly #socket: Socket;
@@ -31,11 +32,8 @@ export class Peer {
   get commonName(): string | undefined {
     if (!this.#commonNameKnown) {
       this.#commonNameKnown = true;
-      if (this.#socket instanceof TLSSocket && this.#socket.authorized) {
-        const names: unknown = this.#socket.getPeerCertificate().subject?.CN;
-        const name: unknown = Array.isArray(names) ? names.at(-1) : names; // Go keeps the last
-        this.#commonName = typeof name === "string" ? name : undefined;
-      }
+      if (this.#socket instanceof TLSSocket && this.#socket.authorized)
+        this.#commonName = commonNameOf(this.#socket.getPeerCertificate().subject);
     }
     return this.#commonName;
   }

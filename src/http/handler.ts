@@ -16,6 +16,7 @@ import {
 } from "../node/http-reply.ts";
 import type { MetricsRegistry } from "../node/metrics.ts";
 import type { ProcessMetrics } from "../node/metrics-process.ts";
+import { commonNameOf } from "../node/peer-certificate.ts";
 import type { Logger } from "../ports/logger.ts";
 import { debugVarsHandler } from "./debug-vars.ts";
 import { healthHandlers } from "./health.ts";
@@ -162,8 +163,7 @@ function hostname(host: string): string {
 
 function commonName(request: IncomingMessage): string {
   if (!(request.socket instanceof TLSSocket)) return "";
-  const subject = request.socket.getPeerCertificate().subject;
-  return subject === undefined ? "" : String(subject.CN ?? "");
+  return commonNameOf(request.socket.getPeerCertificate().subject) ?? "";
 }
 
 function rebindingText(host: string): string {

@@ -9,6 +9,13 @@ export function peerCertificate(socket: TLSSocket): X509Certificate | undefined 
   return raw === undefined ? undefined : new X509Certificate(raw);
 }
 
+/** Of several names the last: what Go calls the common name of a subject. Undefined without one. */
+export function commonNameOf(subject: { readonly CN?: unknown } | undefined): string | undefined {
+  const names = subject?.CN;
+  const name: unknown = Array.isArray(names) ? names.at(-1) : names;
+  return typeof name === "string" ? name : undefined;
+}
+
 /** Serial numbers of the certificate and of those that it was issued by, up to its root, in Node's spelling. */
 export function peerSerials(socket: TLSSocket): string[] {
   const serials: string[] = [];

@@ -7,7 +7,7 @@ import { isIP } from "node:net";
 import { createSecureContext, type SecureContextOptions, type SecureVersion, type TLSSocket } from "node:tls";
 import { errorText } from "../base/error-text.ts";
 import type { Logger } from "../ports/logger.ts";
-import { peerCertificate, peerSerials } from "./peer-certificate.ts";
+import { commonNameOf, peerCertificate, peerSerials } from "./peer-certificate.ts";
 import { revokedSerials } from "./tls-crl.ts";
 import { FollowedFile } from "./tls-files.ts";
 
@@ -135,8 +135,8 @@ export class TlsContext {
   #allows(certificate: X509Certificate): boolean {
     const { allowedCommonNames, allowedHostnames } = this.#options;
     if (allowedCommonNames.length > 0) {
-      const name: unknown = certificate.toLegacyObject().subject?.CN;
-      return typeof name === "string" && allowedCommonNames.includes(name);
+      const name = commonNameOf(certificate.toLegacyObject().subject);
+      return name !== undefined && allowedCommonNames.includes(name);
     }
     return allowedHostnames.some((host) =>
       isIP(host) > 0
