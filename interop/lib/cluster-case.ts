@@ -57,10 +57,11 @@ export async function until(
   condition: () => Promise<boolean>,
   what: string,
   limitMs = 30_000,
+  everyMs = 20,
 ): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`${what}: not within ${limitMs} ms`);
-    await delay(20);
+    await delay(everyMs);
   }
 }
