@@ -4,13 +4,15 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
-import { type Case, check, match, type Settings } from "../lib/case.ts";
+import { type Case, check, equal, match, type Settings } from "../lib/case.ts";
 import { type Certificates, makeCertificates, replaceFile, replaceFiles } from "../lib/certificates.ts";
 import type { Cluster, ClusterMember } from "../lib/cluster.ts";
 import { compareHashes, times, underLoad, until, withCluster } from "../lib/cluster-case.ts";
 import type { ClusterLoad } from "../lib/cluster-load.ts";
-import { makeRunDir, removeRunDir } from "../lib/paths.ts";
-import { realEtcd, type ServerCommand } from "../lib/server.ts";
+import { mustRun } from "../lib/command.ts";
+import { makeRunDir, projectRoot, removeRunDir } from "../lib/paths.ts";
+import { realEtcd, Server, type ServerCommand } from "../lib/server.ts";
+import { peer } from "../peers.ts";
 
 const clients = ["--clients", "4", "--think", "5ms"];
 
@@ -147,6 +149,29 @@ function rotating(commands: readonly ServerCommand[]): Promise<void> {
   });
 }
 
+/** What Go trusts is what stands in the file, whoever signed it: members of each other, and servers and clients. */
+function belowAnother(commands: readonly ServerCommand[]): Promise<void> {
+  return inDirectory(async (dir) => {
+    const tls = await makeCertificates(join(dir, "tls"), true);
+    const body = (cluster: Cluster): Promise<void> =>
+      underLoad(cluster, clients, (load) => everyoneReconnects(cluster, load));
+    await withCluster(commands, body, { peerTls: () => tls });
+    for (const command of commands.slice(0, 2)) await answersBoth(command, tls, join(dir, command.label));
+  });
+}
+
+async function answersBoth(command: ServerCommand, tls: Certificates, dataDir: string): Promise<void> {
+  const server = await Server.start(command, { dataDir, tls });
+  try {
+    for (const program of [await peer("etcdctl"), join(projectRoot, "bin", "etcdctl")]) {
+      const put = await mustRun([program, ...server.clientFlags, "put", "trust", "k"]);
+      equal(put, "OK\n", `${program} at ${command.label}`);
+    }
+  } finally {
+    await server.stop();
+  }
+}
+
 export const clusterTlsCases: readonly Case[] = [
   {
     name: "cluster: one member under test and two of etcd speak TLS with each other and refuse strangers",
@@ -155,6 +180,10 @@ export const clusterTlsCases: readonly Case[] = [
   {
     name: "cluster: two members under test and one of etcd allow each other's common name",
     run: async ({ subject }) => withNames([...times(2, subject), await realEtcd()]),
+  },
+  {
+    name: "cluster: members and clients of both kinds trust an authority that another one signed",
+    run: async ({ subject }) => belowAnother([subject, await realEtcd(), subject]),
   },
   {
     name: "cluster: members under test and one of etcd agree with --peer-auto-tls",

@@ -1,4 +1,5 @@
-// Writes a certificate authority, a server and a client certificate signed by it, and an RSA key pair into a directory.
+// Writes a certificate authority, a server and a client certificate signed by it, and an RSA key pair into a directory. With -intermediate the
+// authority is signed by another one, whose certificate nobody gets.
 // The interop suite and the bench run it once per TLS run. The keys must never be used beyond loopback.
 package main
 
@@ -11,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"flag"
 	"log"
 	"math/big"
 	"net"
@@ -20,17 +22,20 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: certificates DIRECTORY")
+	intermediate := flag.Bool("intermediate", false, "the authority is signed by another one")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		log.Fatal("usage: certificates [-intermediate] DIRECTORY")
 	}
-	dir := os.Args[1]
+	dir := flag.Arg(0)
 	must(os.MkdirAll(dir, 0o700))
 	authorityKey := newKey()
-	authority := template(1, "cairn interop authority")
-	authority.IsCA = true
-	authority.BasicConstraintsValid = true
-	authority.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
-	writeCertificate(dir, "ca", authority, authority, authorityKey, authorityKey)
+	authority := authorityTemplate(1, "cairn interop authority")
+	above, aboveKey := authority, authorityKey
+	if *intermediate {
+		above, aboveKey = authorityTemplate(4, "cairn interop root"), newKey()
+	}
+	writeCertificate(dir, "ca", authority, above, authorityKey, aboveKey)
 
 	server := template(2, "cairn interop server")
 	server.KeyUsage = x509.KeyUsageDigitalSignature
@@ -50,6 +55,14 @@ func main() {
 	public, err := x509.MarshalPKIXPublicKey(&account.PublicKey)
 	must(err)
 	writePem(filepath.Join(dir, "account.pub"), "PUBLIC KEY", public)
+}
+
+func authorityTemplate(serial int64, name string) *x509.Certificate {
+	authority := template(serial, name)
+	authority.IsCA = true
+	authority.BasicConstraintsValid = true
+	authority.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	return authority
 }
 
 func template(serial int64, name string) *x509.Certificate {

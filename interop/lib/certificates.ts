@@ -27,8 +27,10 @@ export function replaceFile(path: string, content: string | Buffer): void {
   renameSync(`${path}.new`, path);
 }
 
-export async function makeCertificates(dir: string): Promise<Certificates> {
-  await mustRun([await peer("certificates"), dir]);
+/** `intermediate`: the authority is signed by another one, whose certificate nobody gets. */
+export async function makeCertificates(dir: string, intermediate = false): Promise<Certificates> {
+  const flags = intermediate ? ["-intermediate"] : [];
+  await mustRun([await peer("certificates"), ...flags, dir]);
   return {
     ca: join(dir, "ca.crt"),
     serverCert: join(dir, "server.crt"),

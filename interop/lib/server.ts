@@ -263,7 +263,11 @@ export class Server {
       const request =
         tls === undefined
           ? httpGet(url, { agent: false, timeout: 5_000 }, onResponse)
-          : httpsGet(url, { agent: false, timeout: 5_000, ...readTls(tls) }, onResponse);
+          : httpsGet(
+              url,
+              { agent: false, timeout: 5_000, ...readTls(tls), allowPartialTrustChain: true },
+              onResponse,
+            );
       request.on("timeout", () => request.destroy());
       request.on("error", () => done(0, ""));
     });

@@ -1,8 +1,10 @@
 // One HTTP/2 connection to one endpoint: dialed when wanted, redialed with growing pauses, watched by pings. Owned by Channel.
+
 import type { ClientHttp2Session } from "node:http2";
 import { connect as http2Connect } from "node:http2";
 import { isIP, connect as netConnect, type Socket } from "node:net";
 import { type ConnectionOptions, connect as tlsConnect } from "node:tls";
+import { GO_TRUST } from "../node/go-trust.ts";
 import { authority, dialAddress, type Endpoint } from "./endpoint.ts";
 
 /** What TLS connections are made with; PEM texts. */
@@ -97,6 +99,7 @@ export class Connection {
       minVersion: "TLSv1.2",
       servername: isIP(name) === 0 ? name : "",
       rejectUnauthorized: tls?.insecureSkipVerify !== true,
+      ...GO_TRUST,
       ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
       ...(tls?.cert === undefined ? {} : { cert: tls.cert }),
       ...(tls?.key === undefined ? {} : { key: tls.key }),

@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from "node:tls";
 import { errorText } from "../base/error-text.ts";
 import type { Logger } from "../ports/logger.ts";
+import { trustAsGo } from "./go-trust.ts";
 import { SILENCE_MS, sniff } from "./listener-sniff.ts";
 import type { TlsContext } from "./tls-context.ts";
 
@@ -115,12 +116,14 @@ export class Listener {
       rejectUnauthorized: false,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
+    trustAsGo(server);
     let generation = tls.generation;
     server.prependListener("connection", () => {
       tls.refresh();
       if (tls.generation === generation) return;
       generation = tls.generation;
       server.setSecureContext(tls.secureContextOptions);
+      trustAsGo(server);
     });
     server.on("tlsClientError", (error, socket) => {
       this.#rejected(socket, error.message === "socket hang up" ? "EOF" : error.message);

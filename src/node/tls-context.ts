@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import { createSecureContext, type SecureContextOptions, type SecureVersion, type TLSSocket } from "node:tls";
 import { errorText } from "../base/error-text.ts";
 import type { Logger } from "../ports/logger.ts";
+import { GO_TRUST } from "./go-trust.ts";
 import { commonNameOf, peerCertificate, peerSerials } from "./peer-certificate.ts";
 import { revokedSerials } from "./tls-crl.ts";
 import { FollowedFile } from "./tls-files.ts";
@@ -85,6 +86,7 @@ export class TlsContext {
       key: this.#key.content,
       minVersion: minVersion ?? "TLSv1.2",
       honorCipherOrder: true,
+      ...GO_TRUST,
     };
     if (this.#ca !== undefined) built.ca = this.#ca.content;
     if (maxVersion !== undefined) built.maxVersion = maxVersion;

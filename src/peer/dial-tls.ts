@@ -1,8 +1,10 @@
 // TLS towards other members: our certificate, and how theirs is judged. Follows the files as the listeners do: a changed certificate or
 // CA bundle counts from the next connection on. Used by dialer; with --peer-auto-tls the other side's certificate is not verified.
+
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from "node:tls";
+import { GO_TRUST } from "../node/go-trust.ts";
 import { TlsContext, type TlsOptions } from "../node/tls-context.ts";
 import { FollowedFile } from "../node/tls-files.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -30,6 +32,7 @@ export class DialTls {
 
   connectOptions(): ConnectionOptions {
     const verified: ConnectionOptions = {
+      ...GO_TRUST,
       rejectUnauthorized: !this.#options.skipVerification,
       checkServerIdentity: checkIdentity,
     };

@@ -6,6 +6,7 @@ import { errorText } from "../../base/error-text.ts";
 import { goQuote } from "../../cli/quote.ts";
 import type { Client } from "../../client/client.ts";
 import { RpcError } from "../../client/errors.ts";
+import { GO_TRUST } from "../../node/go-trust.ts";
 import { type Context, connect, openContext, orExit } from "../context.ts";
 import { Exit, fail, SilentExit } from "../environment.ts";
 import { integer } from "../format.ts";
@@ -234,6 +235,7 @@ async function fetchText(context: Context, url: string): Promise<string> {
     key: tls?.key,
     ca: tls?.ca,
     rejectUnauthorized: tls?.insecureSkipVerify !== true,
+    ...GO_TRUST,
   };
   return await new Promise((resolve, reject) => {
     const request = get(url, options, (response) => {
