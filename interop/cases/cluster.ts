@@ -41,6 +41,34 @@ async function thereAndBack(from: readonly ServerCommand[], { subject }: Setting
   );
 }
 
+/** What a killed member had shown it may not know yet when it comes back: only the others can tell it. */
+async function staysSilentAlone(cluster: Cluster): Promise<void> {
+  const [alone, other] = [cluster.members[1]!, cluster.members[2]!];
+  const read = ["get", "key", "--print-value-only", "--consistency=s"];
+  for (let n = 1; n <= 5; n++) await cluster.etcdctl(["put", "key", `${n}`]);
+  await until(
+    async () => (await cluster.etcdctlAt(alone, read)).stdout === "5\n",
+    "the newest value everywhere",
+  );
+  for (const { server } of cluster.members) await server.kill();
+  alone.server.spawn();
+  await until(
+    async () => (await alone.server.httpText("/version").catch(() => "")) !== "",
+    "a member that listens",
+  );
+  const early = await cluster.etcdctlAt(alone, [...read, "--command-timeout=2s"]);
+  equal([early.code === 0, early.stdout], [false, ""], "a serializable read without a quorum behind a start");
+  other.server.spawn();
+  await until(async () => (await cluster.etcdctlAt(alone, read)).code === 0, "reads with a quorum");
+  equal((await cluster.etcdctlAt(alone, read)).stdout, "5\n", "the first value that is read");
+  await other.server.kill();
+  equal(
+    (await cluster.etcdctlAt(alone, read)).stdout,
+    "5\n",
+    "a serializable read when the quorum is lost again",
+  );
+}
+
 async function memberCommands(cluster: Cluster, subject: ServerCommand): Promise<void> {
   await cluster.etcdctl(["put", "key", "value"]);
   const learner = await cluster.add(subject, true);
@@ -106,6 +134,10 @@ export const clusterCases: readonly Case[] = [
   {
     name: "cluster: three members lose each of them in turn, and nothing else",
     run: ({ subject }) => withCluster(times(3, subject), survivesEach),
+  },
+  {
+    name: "cluster: a member that starts without a quorum shows nothing older than it had shown before",
+    run: ({ subject }) => withCluster(times(3, subject), staysSilentAlone),
   },
   {
     name: "cluster: member add, promote, remove, move-leader, status and downgrade of the real etcdctl work",

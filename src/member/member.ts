@@ -122,6 +122,8 @@ export class Member implements EngineEvents {
   onBatchAnswered: (() => void) | undefined;
   /** Called when a snapshot has taken the place of the state. */
   onReplaced: (() => void) | undefined;
+  /** False while publish() waits for the cluster: this state may be older than what was shown before a restart, so no read is answered from it alone. */
+  settled = true;
   /** Called a second after this member was removed from the cluster: it has nothing to do here any more. */
   onRemoved: (() => void) | undefined;
   readonly #autoCompactor: AutoCompactor | undefined;

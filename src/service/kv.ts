@@ -71,7 +71,7 @@ export class KvService {
       call.fail(refused);
       return;
     }
-    if (request.serializable || this.#member.canReadNow) answerRange(this.#ranges, call, request);
+    if (this.#readsNow(request.serializable)) answerRange(this.#ranges, call, request);
     else this.#member.read(new RangeWaiter(this.#ranges, call, keepRange(request)));
   }
 
@@ -83,7 +83,7 @@ export class KvService {
       return;
     }
     const answer = (): void => answerRangeStream(this.#member, this.#headers, call, request);
-    if (request.serializable) answer();
+    if (this.#readsNow(request.serializable)) answer();
     else this.#member.read({ ready: answer, failed: (error) => call.fail(error) });
   }
 
@@ -142,6 +142,10 @@ export class KvService {
     else this.#member.propose(RequestField.Compaction, message, new PhysicalWaiter(this.#member, waiter));
   }
 
+  #readsNow(serializable: boolean): boolean {
+    return this.#member.canReadNow || (serializable && this.#member.settled);
+  }
+
   #readTxn(call: ServerCall, message: Uint8Array): void {
     const { clock, timings, slowLog } = this.#member;
     const started = clock.now();
@@ -161,7 +165,7 @@ export class KvService {
       call.end();
     };
     const request = decodeTxnRequest(message);
-    if (isSerializableTxn(request) || this.#member.canReadNow) answer(request);
+    if (this.#readsNow(isSerializableTxn(request))) answer(request);
     else {
       const kept = decodeTxnRequest(copyBytes(message));
       this.#member.read({ ready: () => answer(kept), failed: (error) => call.fail(error) });

@@ -23,6 +23,7 @@ export function publish(member: Member): Promise<void> {
     "local-member-attributes": `{Name:${options.name} ClientURLs:[${options.clientUrls.join(" ")}]}`,
   };
   const timeout = { "publish-timeout": goDuration(requestTimeoutMillis(options)) };
+  member.settled = false;
   return new Promise((resolve) => {
     let done = false;
     const published = (): void => {
@@ -34,6 +35,7 @@ export function publish(member: Member): Promise<void> {
         ...timeout,
       });
       member.onReplaced = undefined;
+      member.settled = true;
       resolve();
     };
     // A snapshot that holds the entry already: nobody will tell who proposed it.
