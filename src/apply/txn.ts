@@ -251,10 +251,10 @@ function runBranch(
 function runRange(context: ApplyContext, request: RangeRequest, target: Target): RangeResponse | EtcdError {
   const { store, reader, scratch } = context;
   const current = target.write === undefined ? target.revision : revisionAfter(target.write);
+  context.counts.ranges++;
   const requested = readRevision(store, request.revision, current);
   if (isEtcdError(requested)) return requested;
   const at = target.write !== undefined && requested === current ? target.write.readRevision : requested;
-  context.counts.ranges++;
   scratch.length = 0;
   const { more, count } = pickRows(store, reader, request, at, scratch);
   const form = formOf(request);

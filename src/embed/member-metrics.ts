@@ -32,6 +32,8 @@ export function registerMember(metrics: MetricsRegistry, member: Member): void {
 
 /** Versions told apart: clients write what they like there. */
 const CLIENT_VERSIONS_MAX = 100;
+/** What etcd's store says of a compaction that there was none of. */
+const NEVER_COMPACTED = -1;
 
 type Observe = (name: string, read: () => number) => void;
 
@@ -75,7 +77,7 @@ function registerStore(member: Member, gauge: Observe, counter: Observe): void {
   gauge("etcd_disk_wal_write_bytes_total", () => member.log.writer.appendedBytes);
   gauge("etcd_debugging_mvcc_keys_total", () => member.store.keysAlive);
   gauge("etcd_debugging_mvcc_current_revision", () => member.store.currentRevision);
-  gauge("etcd_debugging_mvcc_compact_revision", () => member.store.compactedRevision);
+  gauge("etcd_debugging_mvcc_compact_revision", () => member.store.compactedRevision || NEVER_COMPACTED);
   gauge("etcd_debugging_mvcc_db_compaction_last", () => counters.lastCompaction);
   counter("etcd_debugging_mvcc_db_compaction_keys_total", () => counters.compactedKeys);
   gauge("etcd_debugging_mvcc_total_put_size_in_bytes", () => counts.putBytes);

@@ -348,9 +348,17 @@ export class GrpcCall implements ServerCall, StreamOwner, Deadlined {
     if (this.#assembled > 0) this.#account(0);
     this.#reader = undefined;
     this.#request = undefined;
-    this.route.stats.handled[code]!.add(1);
+    this.#countEnd(code);
     this.#time();
     if (this.#host.onHandled !== undefined) this.#host.onHandled(this, code);
+  }
+
+  /** As etcd's interceptors: a handler that ends with an error counts as one reply, a stream's last, failing receive as one message. */
+  #countEnd(code: Code): void {
+    const { bidi, method, stats } = this.route;
+    if (bidi) stats.received.add(1);
+    else if (method.kind === "unary" && code !== Code.OK) stats.sent.add(1);
+    stats.handled[code]!.add(1);
   }
 
   #time(): void {

@@ -75,12 +75,12 @@ function warnIfSlow(member: Member, request: RangeRequest, millis: number): void
 function tryRange(ranges: Ranges, call: ServerCall, request: RangeRequest): boolean {
   const { member, headers, stretches } = ranges;
   const { store } = member;
+  member.applyContext.counts.ranges++;
   const at = readRevision(store, request.revision, store.currentRevision);
   if (isEtcdError(at)) {
     call.fail(at);
     return false;
   }
-  member.applyContext.counts.ranges++;
   const reply: Reply = { member, headers, stretches, call, request, at };
   scratch.length = 0;
   if (isPlainRange(request) && !request.countOnly) {

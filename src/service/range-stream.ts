@@ -28,16 +28,18 @@ export function answerRangeStream(
   call: ServerCall,
   request: RangeRequest,
 ): void {
-  const { store } = member;
+  const { store, clock } = member;
+  const began = clock.now();
   const at = readRevision(store, request.revision, store.currentRevision);
   if (isEtcdError(at)) {
+    countRange(member, began, false);
     call.fail(at);
     return;
   }
-  member.applyContext.counts.ranges++;
   if (request.countOnly) {
     scratch.length = 0;
     const { count } = pickRows(store, member.reader, request, at, scratch);
+    countRange(member, began, true);
     sendChunk(member, headers, call, request, { revision: store.currentRevision, more: false, count });
     call.end();
     return;
@@ -45,6 +47,12 @@ export function answerRangeStream(
   const stream = new ChunkStream(member, headers, call, request, at);
   call.onDrain = () => stream.run();
   stream.run();
+}
+
+/** To etcd's metrics each chunk is a range of its own. */
+function countRange({ applyContext, timings, clock }: Member, began: number, success: boolean): void {
+  applyContext.counts.ranges++;
+  timings.ranges.observe("Range", success, (clock.now() - began) / 1000);
 }
 
 /** What only the last chunk says. */
@@ -78,6 +86,7 @@ class ChunkStream {
     if (this.#ended || this.#call.done || this.#call.bufferedBytes > BUFFERED_BYTES_MAX) return;
     if (this.#at < this.#member.store.compactedRevision) {
       this.#ended = true;
+      countRange(this.#member, this.#member.clock.now(), false);
       this.#call.fail(errors.compacted);
       return;
     }
@@ -88,9 +97,11 @@ class ChunkStream {
   #chunk(): void {
     const { store, reader } = this.#member;
     const request = this.#request;
+    const began = this.#member.clock.now();
     scratch.length = 0;
     // Each chunk is a range of its own to etcd, so another sort target without an order sorts within chunks.
     const { more } = pickUncounted(store, reader, { ...request, limit: this.#chunkKeys }, this.#at, scratch);
+    countRange(this.#member, began, true);
     this.#delivered += scratch.length;
     const last = scratch.length > 0 ? store.keyOf(scratch.slots[scratch.length - 1] as Slot) : undefined;
     const nextKey = more && last !== undefined ? concatBytes([last, ZERO]) : undefined;
@@ -99,6 +110,7 @@ class ChunkStream {
     let ending: Ending | undefined;
     if (this.#ended) {
       const remaining = nextKey === undefined ? 0 : store.count(nextKey, request.rangeEnd, this.#at);
+      if (nextKey !== undefined) countRange(this.#member, began, true);
       ending = { revision: this.#revision, more, count: this.#delivered + remaining };
     }
     const size = sendChunk(this.#member, this.#headers, this.#call, request, ending);
