@@ -237,7 +237,7 @@ export class Log {
   /** True when the dead bytes outweigh the live ones. Costs a walk over the files, not over the keys. */
   reclaimDue(source: LogSource): boolean {
     this.#renewBudget(source.store);
-    return this.#jobs.idle && this.#victims(source, false).length > 0;
+    return this.#jobs.idle && source.store.relocatable && this.#victims(source, false).length > 0;
   }
 
   /** Empties mostly dead files and removes them; `forced` (Defragment) takes all that are worth it. */

@@ -117,7 +117,9 @@ test("values are moved when no checkpoint of somebody else holds their places", 
     await put(bench, round % 20 === 0 ? 100 + round : round % 7, 1000);
   const places = (): string => JSON.stringify([...model.rows.values()]);
   const before = places();
+  assert.equal(log.reclaimDue(model), true);
   model.relocatable = false;
+  assert.equal(log.reclaimDue(model), false, "what would wait for the other does not begin by itself");
   let done = false;
   const reclaimed = log.reclaim(model, true).then(() => {
     done = true;
