@@ -1,5 +1,4 @@
 // One HTTP/2 connection to one endpoint: dialed when wanted, redialed with growing pauses, watched by pings. Owned by Channel.
-
 import type { ClientHttp2Session } from "node:http2";
 import { connect as http2Connect } from "node:http2";
 import { isIP, connect as netConnect, type Socket } from "node:net";

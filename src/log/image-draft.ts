@@ -1,11 +1,13 @@
 // An image whose chunks come from elsewhere, written as they come, before anybody knows whether it will be used. The disk works beside the
 // caller. It counts only once a manifest names it (Checkpointer.write).
+import { must } from "../base/assert.ts";
 import type { Digest } from "../ports/digest.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
 import { Behind } from "./behind.ts";
 import type { CheckpointMeta, WrittenImage } from "./contract.ts";
 import { ImageWriter } from "./image.ts";
 import { filePath } from "./paths.ts";
+import { SpareBuffers } from "./spare-buffers.ts";
 
 /** Chunks, each about half a mebibyte, that may wait for the disk. */
 const CHUNKS_MAX = 8;
@@ -20,8 +22,7 @@ export type ImageDraftOptions = {
 export class ImageDraft {
   readonly #options: ImageDraftOptions;
   readonly #pieces = new Behind(CHUNKS_MAX);
-  /** Written buffers, used again. */
-  readonly #spare: Uint8Array[] = [];
+  readonly #buffers = new SpareBuffers();
   #file: DiskFile | undefined;
   #writer: ImageWriter | undefined;
 
@@ -41,12 +42,10 @@ export class ImageDraft {
 
   /** Copies the chunk; never waits. Call `drain` now and then. */
   add(chunk: Uint8Array): void {
-    const spare = this.#spare.pop();
-    const buffer = spare !== undefined && spare.length >= chunk.length ? spare : new Uint8Array(chunk.length);
-    buffer.set(chunk);
+    const copy = this.#buffers.copyOf(chunk);
     this.#pieces.add(async () => {
-      await this.#writer?.add(buffer.subarray(0, chunk.length));
-      this.#spare.push(buffer);
+      await must(this.#writer, "the image was begun").add(copy);
+      this.#buffers.giveBack(copy);
     });
   }
 
@@ -60,7 +59,7 @@ export class ImageDraft {
   async finish(): Promise<WrittenImage> {
     let bytes = 0;
     this.#pieces.add(async () => {
-      bytes = (await this.#writer?.end()) ?? 0;
+      bytes = await must(this.#writer, "the image was begun").end();
     });
     await this.#pieces.settled();
     this.#check();

@@ -2,7 +2,7 @@
 // member sends these pages alone, and who takes it crosses them out as they come.
 import { assert } from "../base/assert.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
-import { PAGE_BYTES, PAGE_SHIFT } from "./log-file.ts";
+import { PAGE_BYTES } from "./log-file.ts";
 
 const WORD_BITS = 32;
 const FIRST_WORDS = 512;
@@ -64,7 +64,7 @@ export class LivePages {
     const bits = this.#files.get(file);
     if (bits === undefined) return 0;
     for (let word = bits.length - 1; word >= 0; word--)
-      if (bits[word] !== 0) return (word * WORD_BITS + WORD_BITS - Math.clz32(bits[word]!)) * 2 ** PAGE_SHIFT;
+      if (bits[word] !== 0) return (word * WORD_BITS + WORD_BITS - Math.clz32(bits[word]!)) * PAGE_BYTES;
     return 0;
   }
 

@@ -2,19 +2,12 @@
 // where it stood there; what did not come is a hole that reads as zeros. Like all runs they count only once a manifest names them.
 import { must } from "../base/assert.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
-import { Behind } from "./behind.ts";
-import { BLOCK_SHIFT, LogFile, PAGE_BYTES } from "./log-file.ts";
-import { filePath } from "./paths.ts";
-import { type RunOptions, runHeader, sealRun } from "./run.ts";
+import { BLOCK_SHIFT, type LogFile, PAGE_BYTES } from "./log-file.ts";
+import { type RunFileOptions, RunFiles, runHeader } from "./run-files.ts";
+import { SpareBuffers } from "./spare-buffers.ts";
 
-/** Pieces, and flushes of finished files, that may wait for the disk. */
-const PIECES_MAX = 16;
-const FLUSHES_MAX = 2;
-
-export type RunCopyOptions = Pick<RunOptions, "directory" | "disk" | "digest" | "nextNumber">;
-
-/** Pages that wait for the disk, with their buffer, which may be longer. */
-type Piece = { readonly position: number; readonly bytes: Uint8Array; readonly buffer: Uint8Array };
+/** Pages that wait for the disk. */
+type Piece = { readonly position: number; readonly bytes: Uint8Array };
 
 /** The run that pages are being added to. */
 type OpenCopy = {
@@ -31,19 +24,15 @@ type OpenCopy = {
  * when too much is behind, and what has gathered meanwhile is written at once.
  */
 export class RunCopies {
-  readonly #options: RunCopyOptions;
-  readonly #finished: LogFile[] = [];
-  /** Of all files, finished or not. */
-  readonly #files: LogFile[] = [];
-  /** Written buffers, used again: fresh ones would hasten the collector. */
-  readonly #spare: Uint8Array[] = [];
-  readonly #pieces = new Behind(PIECES_MAX);
-  readonly #flushes = new Behind(FLUSHES_MAX);
+  readonly #options: RunFileOptions;
+  readonly #files: RunFiles;
+  readonly #buffers = new SpareBuffers();
   readonly #emptyPageSum: number;
   #open: OpenCopy | undefined;
 
-  constructor(options: RunCopyOptions) {
+  constructor(options: RunFileOptions) {
     this.#options = options;
+    this.#files = new RunFiles(options);
     this.#emptyPageSum = options.digest.crc32(new Uint8Array(PAGE_BYTES));
   }
 
@@ -58,55 +47,35 @@ export class RunCopies {
     const pageCrcs = new Uint32Array(Math.ceil(end / PAGE_BYTES)).fill(this.#emptyPageSum);
     const open: OpenCopy = { number, end, pageCrcs, waiting: [], hasFirst: false, file: undefined };
     this.#open = open;
-    this.#pieces.add(async () => {
-      const { directory, disk } = this.#options;
-      const handle = await disk.open(filePath(directory, number, "run"), "create");
-      open.file = new LogFile(number, "run", handle, 0, end);
-      this.#files.push(open.file);
+    this.#files.add(async () => {
+      open.file = await this.#files.create(number, end);
     });
   }
 
   /** Copies the pages that begin at `position`; `sums` gives the checksum of each, and the caller answers for them. */
   add(position: number, pages: Uint8Array, sums: Uint32Array): void {
     const open = must(this.#open, "pages belong to a file");
-    const buffer = this.#buffer(pages.length);
-    buffer.set(pages);
+    const bytes = this.#buffers.copyOf(pages);
     open.pageCrcs.set(sums, position / PAGE_BYTES);
-    if (position === 0) this.#putHead(open, buffer.subarray(0, Math.min(PAGE_BYTES, pages.length)));
-    open.waiting.push({ position, bytes: buffer.subarray(0, pages.length), buffer });
-    this.#pieces.add(() => this.#write(open));
+    if (position === 0) this.#putHead(open, bytes.subarray(0, PAGE_BYTES));
+    open.waiting.push({ position, bytes });
+    this.#files.add(() => this.#write(open));
   }
 
   /** Waits while too much is behind. */
-  async drain(): Promise<void> {
-    await this.#pieces.room();
-    await this.#flushes.room();
-    this.#check();
+  drain(): Promise<void> {
+    return this.#files.drain();
   }
 
   /** Closes the last run. All runs are flushed, and their names too, when it returns. */
-  async finish(): Promise<LogFile[]> {
+  finish(): Promise<LogFile[]> {
     this.#close();
-    await this.#pieces.settled();
-    await this.#flushes.settled();
-    this.#check();
-    if (this.#finished.length > 0) await this.#options.disk.syncDirectory(this.#options.directory);
-    return this.#finished;
+    return this.#files.finish();
   }
 
   /** Removes what was written: after a failure. */
-  async discard(): Promise<void> {
-    await this.#pieces.settled();
-    await this.#flushes.settled();
-    for (const { disk } of this.#files) {
-      await disk.close();
-      await this.#options.disk.remove(disk.path);
-    }
-  }
-
-  #check(): void {
-    const failure = this.#pieces.failure ?? this.#flushes.failure;
-    if (failure !== undefined) throw failure.error;
+  discard(): Promise<void> {
+    return this.#files.discard();
   }
 
   #close(): void {
@@ -116,18 +85,14 @@ export class RunCopies {
     if (!open.hasFirst) {
       const page = new Uint8Array(Math.min(PAGE_BYTES, open.end));
       this.#putHead(open, page);
-      open.waiting.push({ position: 0, bytes: page, buffer: page });
+      open.waiting.push({ position: 0, bytes: page });
     }
-    this.#pieces.add(async () => {
+    this.#files.add(async () => {
       await this.#write(open);
       const file = must(open.file, "the file was opened before");
       file.ensureBlock(open.end >>> BLOCK_SHIFT);
       file.pageCrcs.set(open.pageCrcs);
-      await sealRun(file, open.end, this.#options.digest);
-      this.#flushes.add(async () => {
-        await file.disk.sync();
-        this.#finished.push(file);
-      });
+      await this.#files.seal(file, open.end);
     });
   }
 
@@ -154,11 +119,6 @@ export class RunCopies {
       await must(file, "the file was opened before").disk.write(chunks, position);
       from = next;
     }
-    for (const { buffer } of pieces) this.#spare.push(buffer);
-  }
-
-  #buffer(bytes: number): Uint8Array {
-    const spare = this.#spare.pop();
-    return spare !== undefined && spare.length >= bytes ? spare : new Uint8Array(bytes);
+    for (const { bytes } of pieces) this.#buffers.giveBack(bytes);
   }
 }

@@ -2,40 +2,14 @@
 // manifest names it. The keys are not in it: the index image names them, and one place for a fact is enough.
 import { must } from "../base/assert.ts";
 import type { FileNumber } from "../mvcc/contract.ts";
-import type { Digest } from "../ports/digest.ts";
-import type { Disk, DiskFile } from "../ports/disk.ts";
-import { Behind } from "./behind.ts";
 import type { EntryPlace } from "./contract.ts";
-import {
-  END_BYTE,
-  encodeHeader,
-  encodeSeal,
-  encodeTrailer,
-  FRAME_BYTES,
-  HEADER_BYTES,
-  placeSeed,
-  putFrame,
-  putU32,
-  RecordKind,
-  RUN_MAGIC,
-  TRAILER_BYTES,
-} from "./format.ts";
-import { BLOCK_SHIFT, LogFile, PAGE_BYTES } from "./log-file.ts";
-import { filePath } from "./paths.ts";
+import { BLOCK_SHIFT, type LogFile, PAGE_BYTES } from "./log-file.ts";
+import { type RunFileOptions, RunFiles, runHeader } from "./run-files.ts";
 
 /** Written at once; a multiple of the page. */
 const WRITE_BYTES = 256 << 10;
-/** Writes, and flushes of finished runs, that may wait for the disk: four megabytes and two runs. */
-const WRITES_MAX = 16;
-const FLUSHES_MAX = 2;
 
-export type RunOptions = {
-  readonly directory: string;
-  readonly disk: Disk;
-  readonly digest: Digest;
-  readonly runBytesMax: number;
-  readonly nextNumber: () => FileNumber;
-};
+export type RunOptions = RunFileOptions & { readonly runBytesMax: number };
 
 /** A run that values are added to, or that is being closed. */
 type OpenRun = {
@@ -53,9 +27,7 @@ type OpenRun = {
  */
 export class RunWriter {
   readonly #options: RunOptions;
-  readonly #finished: LogFile[] = [];
-  /** Of all runs, finished or not. */
-  readonly #files: LogFile[] = [];
+  readonly #files: RunFiles;
   /** Filled buffers of the current run, not yet written; each begins at a page. */
   #filled: Uint8Array[] = [];
   /** Written buffers, used again: fresh ones would hasten the collector. */
@@ -63,11 +35,10 @@ export class RunWriter {
   #buffer: Uint8Array = new Uint8Array(WRITE_BYTES);
   #used = 0;
   #run: OpenRun | undefined;
-  readonly #writes = new Behind(WRITES_MAX);
-  readonly #flushes = new Behind(FLUSHES_MAX);
 
   constructor(options: RunOptions) {
     this.#options = options;
+    this.#files = new RunFiles(options);
   }
 
   get full(): boolean {
@@ -89,36 +60,20 @@ export class RunWriter {
     if (this.#isWhole(run)) this.#close(run);
     else {
       const buffers = this.#filled.splice(0);
-      this.#writes.add(() => this.#write(run, buffers));
+      this.#files.add(() => this.#write(run, buffers));
     }
-    await this.#writes.room();
-    await this.#flushes.room();
-    this.#check();
+    await this.#files.drain();
   }
 
   /** Closes the last run. All runs are flushed, and their names too, when it returns. */
   async finish(): Promise<LogFile[]> {
     if (this.#run !== undefined) this.#close(this.#run);
-    await this.#writes.settled();
-    await this.#flushes.settled();
-    this.#check();
-    if (this.#finished.length > 0) await this.#options.disk.syncDirectory(this.#options.directory);
-    return this.#finished;
+    return await this.#files.finish();
   }
 
   /** Removes what was written: after a failure. */
-  async discard(): Promise<void> {
-    await this.#writes.settled();
-    await this.#flushes.settled();
-    for (const { disk } of this.#files) {
-      await disk.close();
-      await this.#options.disk.remove(disk.path);
-    }
-  }
-
-  #check(): void {
-    const failure = this.#writes.failure ?? this.#flushes.failure;
-    if (failure !== undefined) throw failure.error;
+  discard(): Promise<void> {
+    return this.#files.discard();
   }
 
   #isWhole(run: OpenRun): boolean {
@@ -149,17 +104,9 @@ export class RunWriter {
     this.#used = 0;
   }
 
-  async #open(number: FileNumber): Promise<LogFile> {
-    const { directory, disk } = this.#options;
-    const handle: DiskFile = await disk.open(filePath(directory, number, "run"), "create");
-    const file = new LogFile(number, "run", handle, 0, this.#options.runBytesMax);
-    this.#files.push(file);
-    return file;
-  }
-
   /** Writes values and takes their page checksums. */
   async #write(run: OpenRun, buffers: readonly Uint8Array[]): Promise<void> {
-    run.file ??= await this.#open(run.number);
+    run.file ??= await this.#files.create(run.number, this.#options.runBytesMax);
     const { file } = run;
     for (const bytes of buffers) {
       file.ensureBlock((run.written + bytes.length) >>> BLOCK_SHIFT);
@@ -178,39 +125,9 @@ export class RunWriter {
     if (this.#used > 0) this.#turnOver();
     this.#run = undefined;
     const buffers = this.#filled.splice(0);
-    this.#writes.add(async () => {
+    this.#files.add(async () => {
       await this.#write(run, buffers);
-      const file = must(run.file, "a run that is closed has bytes");
-      await sealRun(file, run.end, this.#options.digest);
-      this.#flushes.add(async () => {
-        await file.disk.sync();
-        this.#finished.push(file);
-      });
+      await this.#files.seal(must(run.file, "a run that is closed has bytes"), run.end);
     });
   }
-}
-
-/** Closes a run that ends at `end`, with the checksums of its pages; what it writes is not flushed yet. */
-export async function sealRun(file: LogFile, end: number, digest: Digest): Promise<void> {
-  file.dataEnd = end;
-  file.sealed = true;
-  const seal = encodeSeal({
-    firstIndex: 0,
-    lastIndex: 0,
-    next: 0,
-    pageCrcs: file.pageCrcs.subarray(0, file.pageCount()),
-  });
-  const seed = placeSeed(file.number, end);
-  putFrame(seal, 0, seed, seal.length - FRAME_BYTES + 1, HEADER_BYTES, RecordKind.Seal);
-  const last = Uint8Array.of(END_BYTE);
-  putU32(seal, 0, digest.crc32(last, digest.crc32(seal.subarray(4), seed)));
-  const trailer = encodeTrailer(RUN_MAGIC, file.number, end, digest.crc32);
-  await file.disk.write([seal, last, trailer], end);
-  file.diskBytes = end + seal.length + 1 + TRAILER_BYTES;
-  file.sealedBytes = file.diskBytes;
-}
-
-/** The header of a run. */
-export function runHeader(number: FileNumber, digest: Digest): Uint8Array {
-  return encodeHeader({ magic: RUN_MAGIC, file: number, allocatedBytes: 0 }, digest.crc32);
 }

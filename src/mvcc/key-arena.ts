@@ -110,19 +110,15 @@ export class KeyArena {
 
   /** Makes an entry's key the probe and returns its hash. */
   probeEntry(id: KeyId): number {
-    const words = this.#words[id >>> UNITS_BITS]!;
+    const source = this.#words[id >>> UNITS_BITS]!;
     const at = (id & UNITS_MASK) << 1;
-    return this.probeWords(words, at + HEADER_WORDS, words[at]! & LENGTH_MASK);
-  }
-
-  /** Makes the key of `length` bytes that stands in words (padded with zeros) the probe and returns its hash. */
-  probeWords(source: Int32Array, from: number, length: number): number {
+    const length = source[at]! & LENGTH_MASK;
     const count = (length + 3) >>> 2;
     if (count > this.#probe.length) this.#probe = new Int32Array(count * 2);
     const probe = this.#probe;
     let hash = this.#seed ^ length;
     for (let i = 0; i < count; i++) {
-      const word = source[from + i]!;
+      const word = source[at + HEADER_WORDS + i]!;
       probe[i] = word;
       hash = mix(hash, word);
     }
@@ -174,12 +170,7 @@ export class KeyArena {
     for (let i = 0; i < count; i++) {
       const a = probe[i]!;
       const b = words[at + i]!;
-      if (a !== b) {
-        // The first differing byte in memory is the lowest one of a little-endian word.
-        const difference = a ^ b;
-        const shift = (31 - Math.clz32(difference & -difference)) & 24;
-        return ((a >>> shift) & 255) - ((b >>> shift) & 255);
-      }
+      if (a !== b) return compareWords(a, b);
     }
     // Padding is zero, the smallest byte, so equal words mean that the shorter key is a prefix of the longer.
     return this.#probeLength - length;
@@ -232,7 +223,7 @@ export class KeyArena {
     for (let i = HEADER_WORDS; i < HEADER_WORDS + count; i++) {
       const wordA = wordsA[atA + i]!;
       const wordB = wordsB[atB + i]!;
-      if (wordA !== wordB) return ordered(wordA) - ordered(wordB);
+      if (wordA !== wordB) return compareWords(wordA, wordB);
     }
     return lengthA - lengthB;
   }
@@ -460,6 +451,14 @@ export class KeyArena {
     this.#freeNumbers.push(number);
     this.#bytes -= words.byteLength;
   }
+}
+
+/** Below 0 when the first of two different words sorts before the second. */
+function compareWords(a: number, b: number): number {
+  // The first differing byte in memory is the lowest one of a little-endian word.
+  const difference = a ^ b;
+  const shift = (31 - Math.clz32(difference & -difference)) & 24;
+  return ((a >>> shift) & 255) - ((b >>> shift) & 255);
 }
 
 /** Bytes reversed, so that the first byte weighs most, and the sign flipped, so that signed comparison is unsigned order. */

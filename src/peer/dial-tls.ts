@@ -1,6 +1,5 @@
 // TLS towards other members: our certificate, and how theirs is judged. Follows the files as the listeners do: a changed certificate or
 // CA bundle counts from the next connection on. Used by dialer; with --peer-auto-tls the other side's certificate is not verified.
-
 import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import type { ConnectionOptions, PeerCertificate, TLSSocket } from "node:tls";
