@@ -1,5 +1,5 @@
 // Brings two replies into one form and says whether they are equal. Only what etcd itself leaves open is taken out: ids of the cluster,
-// the order of equal sort keys, the order of a lease's keys, the seconds a lease has left.
+// the order of a lease's keys, the seconds a lease has left.
 package main
 
 import (
@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 )
 
 var textFormat = prototext.MarshalOptions{Multiline: false}
@@ -47,61 +46,18 @@ func header(h *pb.ResponseHeader, strict bool) {
 	hide(&h.RaftTerm)
 }
 
-func normalRange(request *pb.RangeRequest, response *pb.RangeResponse, strict bool) {
+func normalTxn(response *pb.TxnResponse, strict bool) {
 	header(response.GetHeader(), strict)
-	if request == nil || request.SortTarget == pb.RangeRequest_KEY {
-		return
-	}
-	// Equal sort keys may come in any order, and a limit may cut through them: then only the sort keys themselves count.
-	kvs := response.Kvs
-	if request.Limit > 0 && int64(len(kvs)) >= request.Limit {
-		for _, kv := range kvs {
-			target := sortKey(request.SortTarget, kv)
-			kv.Reset()
-			kv.Value = []byte(target)
-		}
-		return
-	}
-	sort.SliceStable(kvs, func(i, j int) bool {
-		a, b := sortKey(request.SortTarget, kvs[i]), sortKey(request.SortTarget, kvs[j])
-		return a == b && bytes.Compare(kvs[i].Key, kvs[j].Key) < 0
-	})
-}
-
-func sortKey(target pb.RangeRequest_SortTarget, kv *mvccpb.KeyValue) string {
-	switch target {
-	case pb.RangeRequest_VERSION:
-		return fmt.Sprint(kv.Version)
-	case pb.RangeRequest_CREATE:
-		return fmt.Sprint(kv.CreateRevision)
-	case pb.RangeRequest_MOD:
-		return fmt.Sprint(kv.ModRevision)
-	case pb.RangeRequest_VALUE:
-		return string(kv.Value)
-	}
-	return string(kv.Key)
-}
-
-func normalTxn(request *pb.TxnRequest, response *pb.TxnResponse, strict bool) {
-	header(response.GetHeader(), strict)
-	branch := request.GetSuccess()
-	if !response.GetSucceeded() {
-		branch = request.GetFailure()
-	}
-	for i, op := range response.GetResponses() {
-		var asked *pb.RequestOp
-		if i < len(branch) {
-			asked = branch[i]
-		}
+	for _, op := range response.GetResponses() {
 		switch inner := op.Response.(type) {
 		case *pb.ResponseOp_ResponseRange:
-			normalRange(asked.GetRequestRange(), inner.ResponseRange, strict)
+			header(inner.ResponseRange.GetHeader(), strict)
 		case *pb.ResponseOp_ResponsePut:
 			header(inner.ResponsePut.GetHeader(), strict)
 		case *pb.ResponseOp_ResponseDeleteRange:
 			header(inner.ResponseDeleteRange.GetHeader(), strict)
 		case *pb.ResponseOp_ResponseTxn:
-			normalTxn(asked.GetRequestTxn(), inner.ResponseTxn, strict)
+			normalTxn(inner.ResponseTxn, strict)
 		}
 	}
 }

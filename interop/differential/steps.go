@@ -78,10 +78,10 @@ func (r *run) putBytes(request *pb.PutRequest, encoded []byte) error {
 
 func (r *run) rangeCall(method string, request *pb.RangeRequest, encoded []byte) error {
 	empty := func() proto.Message { return &pb.RangeResponse{} }
-	normal := func(m proto.Message) { normalRange(request, m.(*pb.RangeResponse), r.strict) }
+	normal := func(m proto.Message) { header(m.(*pb.RangeResponse).Header, r.strict) }
 	if method == rangeStreamMethod {
 		empty = func() proto.Message { return &pb.RangeStreamResponse{} }
-		normal = func(m proto.Message) { normalRange(request, m.(*pb.RangeStreamResponse).RangeResponse, r.strict) }
+		normal = func(m proto.Message) { header(m.(*pb.RangeStreamResponse).RangeResponse.GetHeader(), r.strict) }
 	}
 	_, err := r.exchange(method, request, encoded, empty, normal)
 	return err
@@ -99,7 +99,7 @@ func (r *run) txn(request *pb.TxnRequest, encoded []byte) error {
 		return nil
 	}
 	_, err := r.exchange(txnMethod, request, encoded, func() proto.Message { return &pb.TxnResponse{} },
-		func(m proto.Message) { normalTxn(request, m.(*pb.TxnResponse), r.strict) })
+		func(m proto.Message) { normalTxn(m.(*pb.TxnResponse), r.strict) })
 	return err
 }
 

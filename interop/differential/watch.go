@@ -40,8 +40,8 @@ type watchStream struct {
 	prevKv  map[int64]bool
 	// What the creation under way asks for: events may come right behind its answer.
 	wantsPrevKv bool
-	settled int64
-	ended   error
+	settled     int64
+	ended       error
 }
 
 func (s *side) openWatches() error {

@@ -3,6 +3,7 @@
 import type { Revision } from "../base/brand.ts";
 import { compareBytes, copyBytes } from "../base/bytes.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
+import { goSort } from "../base/go-sort.ts";
 import type { ReadView, Slot, SlotList, ValueReader } from "../mvcc/contract.ts";
 import { KeyValueForm } from "../mvcc/key-value.ts";
 import { type RangeRequest, SortOrder, SortTarget } from "../wire/generated/etcdserverpb.ts";
@@ -104,22 +105,45 @@ function filterRows(view: ReadView, request: RangeRequest, rows: SlotList): void
   rows.length = kept;
 }
 
+/** Rows with equal sort keys come in the order in which etcd's sort leaves them. */
 function sortRows(view: ReadView, reader: ValueReader, request: RangeRequest, rows: SlotList): void {
-  const slots = Array.from(rows.slots.subarray(0, rows.length)) as Slot[];
-  const direction = request.sortOrder === SortOrder.DESCEND ? -1 : 1;
-  if (request.sortTarget === SortTarget.KEY) slots.reverse();
-  else if (request.sortTarget === SortTarget.VALUE) sortByValue(view, reader, slots, direction);
-  else {
+  const slots = rows.slots.subarray(0, rows.length);
+  if (request.sortTarget === SortTarget.KEY) {
+    slots.reverse();
+  } else if (request.sortTarget === SortTarget.VALUE) {
+    const values = Array.from(slots, (slot) => copyValueOf(view, reader, slot as Slot));
+    sortBy(values, slots, request.sortOrder, (a, b) => compareBytes(a, b) < 0);
+  } else {
     const column = columnOf(view, request.sortTarget);
-    slots.sort((a, b) => direction * (column(a) - column(b)));
+    const numbers = Float64Array.from(slots, (slot) => column(slot as Slot));
+    sortBy(numbers, slots, request.sortOrder, (a, b) => a < b);
   }
-  for (let i = 0; i < slots.length; i++) rows.slots[i] = slots[i]!;
 }
 
-function sortByValue(view: ReadView, reader: ValueReader, slots: Slot[], direction: number): void {
-  const values = new Map<Slot, Uint8Array>();
-  for (const slot of slots) values.set(slot, copyValueOf(view, reader, slot));
-  slots.sort((a, b) => direction * compareBytes(values.get(a)!, values.get(b)!));
+/** Sorts `slots`, whose sort keys are `keys`. */
+function sortBy<Key>(
+  keys: { [index: number]: Key },
+  slots: SlotList["slots"],
+  order: number,
+  less: (a: Key, b: Key) => boolean,
+): void {
+  const descending = order === SortOrder.DESCEND;
+  goSort(
+    {
+      less(i, j) {
+        return descending ? less(keys[j]!, keys[i]!) : less(keys[i]!, keys[j]!);
+      },
+      swap(i, j) {
+        const key = keys[i]!;
+        keys[i] = keys[j]!;
+        keys[j] = key;
+        const slot = slots[i]!;
+        slots[i] = slots[j]!;
+        slots[j] = slot;
+      },
+    },
+    slots.length,
+  );
 }
 
 function columnOf(view: ReadView, target: number): (slot: Slot) => number {
