@@ -1,6 +1,7 @@
 // The program: flags → configuration → a running server. Everything else is in src/embed, src/config and below.
 import { configureProcess } from "./config/process.ts";
-import { type Server, StartError, startServer } from "./embed/server.ts";
+import { type Server, startServer } from "./embed/server.ts";
+import { StartError } from "./embed/start-error.ts";
 import { isForPerson, welcomeText } from "./embed/welcome.ts";
 import { collectAlone } from "./node/collector.ts";
 import { notifySystemd } from "./node/sd-notify.ts";

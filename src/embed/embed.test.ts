@@ -1,7 +1,7 @@
 // Goal: one call gives a whole server, on a real disk and real sockets, and what it acknowledged is there in the next life. Method:
 // the client of this package against it.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -86,6 +86,22 @@ test("whoever wants a defragmentation at the start is told that there is nothing
       readFileSync(log, "utf8"),
       /"msg":"Skipping defragmentation",.*"bootstrap-defrag-threshold-bytes":104857600/,
     );
+  }));
+
+test("what does not belong into the data directory is named in the log, and what does is not", () =>
+  withDirectory(async (directory) => {
+    const log = join(directory, "log");
+    const data = join(directory, "data");
+    mkdirSync(data);
+    mkdirSync(join(data, "member"));
+    writeFileSync(join(data, "backup.db"), "");
+    const server = await embed(["--data-dir", data, "--log-outputs", log, ...URLS]);
+    await server.close();
+    const named = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line.includes('"msg":"found invalid file under data directory"'))
+      .map((line) => JSON.parse(line)["filename"]);
+    assert.deepEqual(named, ["backup.db"]);
   }));
 
 test("wrong flags are a StartError, not the end of the process", async () => {

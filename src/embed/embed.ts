@@ -5,10 +5,12 @@ import { readFileSync } from "node:fs";
 import { parseConfig } from "../config/parse.ts";
 import { findDefaultHost } from "../node/default-route.ts";
 import { createLogger } from "../node/logger.ts";
-import { type Server, StartError, startServer } from "./server.ts";
+import { type Server, startServer } from "./server.ts";
+import { StartError } from "./start-error.ts";
 
+export type { Server } from "./server.ts";
 // biome-ignore lint/performance/noBarrelFile: the public entry of the package, for users only.
-export { type Server, StartError } from "./server.ts";
+export { StartError } from "./start-error.ts";
 
 /**
  * Resolves when the server is ready; rejects with a StartError when it cannot start. One thing cannot be survived: when a flush of the

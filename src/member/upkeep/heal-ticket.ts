@@ -8,7 +8,8 @@ import { errorText } from "../../base/error-text.ts";
 import { hexId } from "../../cluster/ids.ts";
 import type { Disk } from "../../ports/disk.ts";
 
-const NAME = "cairn-heal.json";
+/** Its file in the data directory. */
+export const TICKET_NAME = "cairn-heal.json";
 const FORMAT = "1";
 
 export type HealTicket = {
@@ -25,7 +26,7 @@ export type HealTicket = {
 };
 
 export function ticketPath(dataDirectory: string): string {
-  return `${dataDirectory}/${NAME}`;
+  return `${dataDirectory}/${TICKET_NAME}`;
 }
 
 export async function readTicket(disk: Disk, dataDirectory: string): Promise<HealTicket | undefined> {
