@@ -148,10 +148,15 @@ func (w *watchStream) waitUntil(what string, done func() bool, poke func()) erro
 	}
 }
 
-// waitBriefly sleeps until something arrives, at most for the retry interval.
+// waitBriefly sleeps until something arrives, at most for the retry interval. The timer needs the lock, which Wait gives back: it cannot
+// ring before somebody listens.
 func (w *watchStream) waitBriefly() {
-	timer := time.AfterFunc(progressRetry, w.wake.Broadcast)
 	w.mu.Lock()
+	timer := time.AfterFunc(progressRetry, func() {
+		w.mu.Lock()
+		w.wake.Broadcast()
+		w.mu.Unlock()
+	})
 	w.wake.Wait()
 	w.mu.Unlock()
 	timer.Stop()
