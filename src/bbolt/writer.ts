@@ -289,7 +289,8 @@ class BucketWriter {
       previous = keyAt;
       previousLength = cursor.keyLength;
     }
-    chunk.fill(0, at, end);
+    // The rest of a page is short: a call into the engine would cost more than it does.
+    while (at < end) chunk[at++] = 0;
     this.#onRow = false;
     const key = rows === 0 ? NO_KEY : chunk.slice(first, firstKey);
     this.#nextPage += length / PAGE_SIZE;

@@ -8,6 +8,8 @@ import { PAGE_BYTES } from "./log-file.ts";
 
 /** A multiple of the page. Longer ones fall out of the processor's cache before they are copied. */
 export const WINDOW_BYTES = 128 << 10;
+/** In place of a place in the area: not in it. */
+const OUTSIDE = -1;
 
 export class ValueWindow implements ValueReader {
   readonly #cache: BlockCache;
@@ -20,6 +22,9 @@ export class ValueWindow implements ValueReader {
   #file = -1;
   #from = 0;
   #to = 0;
+  /** Where values went last, and where in the area that stands: asking a view for its memory costs as much as the copy. */
+  #into: Uint8Array | undefined;
+  #intoAt = OUTSIDE;
   /** Where the value before stood that was not in the window. */
   #missedFile = -1;
   #missedAt = 0;
@@ -37,12 +42,18 @@ export class ValueWindow implements ValueReader {
   }
 
   copyValue(file: FileNumber, offset: number, length: number, into: Uint8Array, at: number): void {
+    if (into !== this.#into) this.#aimAt(into);
     const inside = file === this.#file && offset >= this.#from && offset + length <= this.#to;
-    if ((!inside && !this.#moveTo(file, offset, length)) || into.buffer !== this.#memory) {
+    if ((!inside && !this.#moveTo(file, offset, length)) || this.#intoAt === OUTSIDE) {
       this.#cache.copyValue(file, offset, length, into, at);
       return;
     }
-    this.#area.copy(into.byteOffset + at, this.#at + offset - this.#from, length);
+    this.#area.copy(this.#intoAt + at, this.#at + offset - this.#from, length);
+  }
+
+  #aimAt(into: Uint8Array): void {
+    this.#into = into;
+    this.#intoAt = into.buffer === this.#memory ? into.byteOffset : OUTSIDE;
   }
 
   /** Whether the value is in the window now. It moves only for who goes on in small steps: a lone value is not worth a stretch. */
