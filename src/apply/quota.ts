@@ -1,9 +1,16 @@
-// The quota: what a request may cost before it is let in (service) and again when it is applied, with etcd's own estimates. It
-// counts live bytes, not a file's size: deleting and compacting makes room at once.
+// The quota: how big the database is taken for, and what a request may cost before it is let in (service) and again when it is applied,
+// with etcd's own estimates. It counts live bytes, not a file's size (docs/decisions/004): deleting and compacting makes room at once.
 import type { TxnRequest } from "../wire/generated/etcdserverpb.ts";
 
+/** What the small tables are taken for, and what a new database of etcd's weighs. Clients divide by the size: it is never zero. */
+const TABLES_BYTES = 20_480;
 const KEY_OVERHEAD_BYTES = 256;
 const LEASE_OVERHEAD_BYTES = 64;
+
+/** The size of the database: for the quota, and as clients are told it. */
+export function databaseBytes({ liveBytes }: { readonly liveBytes: number }): number {
+  return TABLES_BYTES + liveBytes;
+}
 
 export function costOfPut(keyBytes: number, valueBytes: number): number {
   return KEY_OVERHEAD_BYTES + keyBytes + valueBytes;

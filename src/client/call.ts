@@ -58,6 +58,7 @@ export class Call {
     this.#stream = this.#session.request({
       ":method": "POST",
       ":path": settings.path,
+      ":authority": connection.authority,
       "content-type": "application/grpc",
       "user-agent": USER_AGENT,
       te: "trailers",

@@ -202,6 +202,18 @@ test("without a connection the deadline tells why there is none", async () => {
   );
 });
 
+test("a unix socket's path that the system cannot hold is said to be the fault", async () => {
+  const attempts: FailedAttempt[] = [];
+  const path = `/tmp/${"s".repeat(120)}`;
+  const client = new Client({
+    endpoints: [`unix://${path}`],
+    onFailedAttempt: (attempt) => attempts.push(attempt),
+  });
+  await assert.rejects(client.kv.get("k", { timeoutMillis: 100 }));
+  client.close();
+  assert.match(attempts[0]!.error.status, new RegExp(`dial unix ${path}: connect: invalid argument`));
+});
+
 test("an endpoint that is down is passed over for one that is up", async () => {
   handlers["Range"] = (stream) => reply(stream, encodeRangeResponse(createRangeResponse()));
   const client = new Client({ endpoints: ["127.0.0.1:1", endpoint], timeoutMillis: 5000 });

@@ -4,7 +4,8 @@ import { connect as http2Connect } from "node:http2";
 import { isIP, connect as netConnect, type Socket } from "node:net";
 import { type ConnectionOptions, connect as tlsConnect } from "node:tls";
 import { GO_TRUST } from "../node/go-trust.ts";
-import { authority, dialAddress, type Endpoint } from "./endpoint.ts";
+import { unixPathFits } from "../node/unix-path.ts";
+import { authorityOf, dialAddress, type Endpoint } from "./endpoint.ts";
 
 /** What TLS connections are made with; PEM texts. */
 export type TlsOptions = {
@@ -32,6 +33,8 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 
 export class Connection {
   readonly endpoint: Endpoint;
+  /** What its calls say in :authority. */
+  readonly authority: string;
   readonly #settings: ConnectionSettings;
   /** Called whenever the connection has become ready or has failed. */
   readonly #changed: () => void;
@@ -48,6 +51,7 @@ export class Connection {
 
   constructor(endpoint: Endpoint, settings: ConnectionSettings, changed: () => void) {
     this.endpoint = endpoint;
+    this.authority = authorityOf(endpoint);
     this.#settings = settings;
     this.#changed = changed;
   }
@@ -71,6 +75,7 @@ export class Connection {
     const socket: Socket = tls === undefined ? netConnect(where) : tlsConnect({ ...where, ...tls });
     this.#socket = socket;
     socket.setNoDelay(true);
+    if (!unixPathFits(endpoint.path)) socket.destroy(new Error("connect: invalid argument"));
     const timer = setTimeout(() => socket.destroy(new Error("i/o timeout")), CONNECT_TIMEOUT_MILLIS);
     timer.unref();
     const fail = (error: Error): void => {
@@ -106,7 +111,7 @@ export class Connection {
   }
 
   #established(socket: Socket, tls: boolean): void {
-    const target = `${tls ? "https" : "http"}://${this.endpoint.path === "" ? authority(this.endpoint.text) : "localhost"}`;
+    const target = `${tls ? "https" : "http"}://${this.endpoint.path === "" ? this.authority : "localhost"}`;
     const session = http2Connect(target, {
       createConnection: () => socket,
       maxSessionMemory: 1000,

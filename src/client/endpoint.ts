@@ -18,7 +18,7 @@ export function parseEndpoint(text: string): Endpoint {
   const unix = /^(unixs?):(?:\/\/)?(.*)$/.exec(text);
   if (unix !== null) {
     const path = unix[2]!;
-    const serverName = path.split("/").pop()!.replace(/:\d*$/, "");
+    const serverName = lastElement(path).replace(/:\d*$/, "");
     return { text, host: "", port: 0, path, serverName, tls: unix[1] === "unixs" ? "required" : "optional" };
   }
   const url = /^([a-zA-Z][a-zA-Z0-9+.-]*):\/\/([^/]*)/.exec(text);
@@ -39,6 +39,15 @@ export function authority(text: string): string {
   const parts = text.split("://");
   if (parts.length > 1) return parts.slice(1).join("://");
   return text.replace(/^unixs?:/, "");
+}
+
+/** What calls name as :authority: the address, or the last element of a unix socket's path. */
+export function authorityOf({ text, path }: Endpoint): string {
+  return path === "" ? authority(text) : lastElement(path);
+}
+
+function lastElement(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** How Go writes the address in "dial tcp …". */

@@ -1,9 +1,9 @@
 // The member's figures under etcd's names. Most are read from the member when /metrics is asked for; what takes time is timed where it
 // happens (member/timings.ts). Called once by the wiring.
 
+import { databaseBytes } from "../apply/quota.ts";
 import { SERVER_VERSION } from "../base/version.ts";
 import { hexId } from "../cluster/ids.ts";
-import { databaseBytes } from "../member/database-size.ts";
 import type { Member } from "../member/member.ts";
 import type { MetricsRegistry } from "../node/metrics.ts";
 import { ETCD_METRICS } from "../node/metrics-catalog.ts";

@@ -110,9 +110,8 @@ test("puts, ranges, deletes, compactions and leases are counted and timed as oft
 test("an alarm shows once it was raised, and /health says so; with extensive metrics calls are timed", () =>
   withServer(["--quota-backend-bytes", "100000", "--metrics", "extensive"], async (client, server) => {
     assert.doesNotMatch(await scrape(server), /etcd_debugging_server_alarms\{/);
-    // Nearly full, so that the alarm stays: with room again the member would disarm it by itself.
-    for (let n = 10; n < 105; n++) await client.kv.put(`k${n}`, "x".repeat(1000));
-    await assert.rejects(client.kv.put("big", "x".repeat(10_000)), /database space exceeded/);
+    await client.kv.put("small", "x");
+    await assert.rejects(client.kv.put("big", "x".repeat(100_000)), /database space exceeded/);
     while (!(await client.maintenance.alarmList()).alarms.length);
     const text = await scrape(server);
     assert.match(text, /^etcd_debugging_server_alarms\{alarm_type="NOSPACE",server_id="[0-9a-f]+"\} 1$/m);
@@ -121,6 +120,10 @@ test("an alarm shows once it was raised, and /health says so; with extensive met
         text,
         'grpc_server_handling_seconds_count{grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}',
       ),
-      96,
+      2,
     );
+    const port = server.clientPorts[0]!;
+    const health = await fetch(`http://127.0.0.1:${port}/health`);
+    assert.equal(health.status, 503);
+    assert.match(await health.text(), /ALARM NOSPACE/);
   }));

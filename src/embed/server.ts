@@ -1,6 +1,7 @@
 // A whole server: opens the member, then the listeners, and says when it is ready. What `cairn` runs and what tests embed.
 // It wires; nothing is decided here.
 
+import { databaseBytes } from "../apply/quota.ts";
 import type { MemberId } from "../base/brand.ts";
 import { humanBytes } from "../base/human-bytes.ts";
 import { hexId } from "../cluster/ids.ts";
@@ -102,7 +103,7 @@ async function openEdge(options: ClientEdgeOptions, peers: PeerNetwork): Promise
 function skipDefragmentation(config: Config, { store }: Member, logger: NodeLogger): void {
   const threshold = config.bootstrapDefragThresholdMegabytes * 1024 * 1024;
   logger.info("Skipping defragmentation", {
-    ...sizeFields(store.liveBytes),
+    ...sizeFields(databaseBytes(store)),
     "bootstrap-defrag-threshold-bytes": threshold,
     "bootstrap-defrag-threshold": humanBytes(threshold),
   });

@@ -121,7 +121,7 @@ export class ApplyLoop {
         break;
     }
     if (result.error === errors.noSpace && !applyContext.alarms.has(AlarmType.NoSpace)) {
-      this.#alarms.raise(AlarmType.NoSpace, errors.noSpace);
+      this.#alarms.refused(0);
     }
   }
 

@@ -1,6 +1,7 @@
 // One member: the engine's committed entries go to the applier, its results to the waiting callers and its changes to the watch hub.
 // It wires and owns lifetimes; what a request means is the services', what an entry does is apply's. Time enters here, and only here.
 import type { ApplyContext } from "../apply/context.ts";
+import { databaseBytes } from "../apply/quota.ts";
 import { assert, must } from "../base/assert.ts";
 import type { ClusterId, MemberId, Millis, RequestId } from "../base/brand.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
@@ -355,13 +356,14 @@ export class Member implements EngineEvents {
   /** etcd's quota gate at the API. A refusal raises the alarm, through the log. */
   admits(cost: number): boolean {
     if (cost === 0) return true;
-    if (!this.#alarms.deviceFull && this.store.liveBytes + cost < this.options.quotaBytes) return true;
-    this.#alarms.raise(AlarmType.NoSpace, errors.noSpace);
+    if (this.#alarms.deviceFull) this.#alarms.raise(AlarmType.NoSpace);
+    else if (databaseBytes(this.store) + cost < this.options.quotaBytes) return true;
+    else this.#alarms.refused(cost);
     return false;
   }
 
   raiseAlarm(alarm: number): void {
-    this.#alarms.raise(alarm, undefined);
+    this.#alarms.raise(alarm);
   }
 
   raiseCorrupt(id: MemberId): void {

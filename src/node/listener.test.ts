@@ -2,7 +2,7 @@
 // sockets on loopback, node:http behind the HTTP/1 hand-over, certificates made by our own --auto-tls code.
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer, get } from "node:http";
 import { get as httpsGet } from "node:https";
 import { connect, type Socket } from "node:net";
@@ -203,6 +203,15 @@ test("a unix socket serves, and a stale file does not stand in the way", async (
     }).on("error", reject);
   });
   assert.equal(text, "hello /u");
+});
+
+test("a unix socket's path that the system cannot hold is refused, not cut off", async () => {
+  const path = join(directory, "s".repeat(120));
+  await assert.rejects(open(undefined, path), { message: `listen unix ${path}: bind: invalid argument` });
+  assert.deepEqual(
+    readdirSync(directory).filter((name) => name.startsWith("ss")),
+    [],
+  );
 });
 
 test("a port in use is refused in Go's words", async () => {

@@ -9,6 +9,7 @@ import type { Logger } from "../ports/logger.ts";
 import { trustAsGo } from "./go-trust.ts";
 import { SILENCE_MS, sniff } from "./listener-sniff.ts";
 import type { TlsContext } from "./tls-context.ts";
+import { unixPathFits } from "./unix-path.ts";
 
 export type ListenAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
@@ -65,6 +66,8 @@ export class Listener {
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options);
     const { address } = options;
+    if (address.kind === "unix" && !unixPathFits(address.path))
+      throw new Error(`listen unix ${address.path}: bind: invalid argument`);
     // A socket file that a dead process left behind would stand in our way.
     if (address.kind === "unix") await rm(address.path, { force: true });
     const server = listener.#server;

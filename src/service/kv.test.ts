@@ -132,17 +132,36 @@ test("a transaction is refused whole: too many ops, empty ops, keys that two ops
 });
 
 test("beyond the quota a write is refused and the alarm raised; deleting and compacting clears it", async () => {
-  const serving = await Serving.start({ quotaBytes: 100_000 });
+  const serving = await Serving.start({ quotaBytes: 120_000 });
   const big = "x".repeat(20_000);
   for (let n = 0; n < 4; n++) await serving.put(`k${n}`, big);
   const noSpace = "8 etcdserver: mvcc: database space exceeded";
   assert.equal(await serving.fails("KV/Put", encodePutRequest(putRequest("more", big))), noSpace);
   assert.equal(await serving.fails("KV/Put", encodePutRequest(putRequest("small", ""))), noSpace);
-  assert.deepEqual(serving.machine.member.applyContext.alarms.get(1).length, 1);
+  const { alarms } = serving.machine.member.applyContext;
+  assert.equal(alarms.get(1).length, 1);
   await serving.call("KV/DeleteRange", encodeDeleteRangeRequest(deleteRequest("k", "l")), () => undefined);
   await serving.call("KV/Compact", encodeCompactionRequest({ revision: 6, physical: true }), () => undefined);
   await serving.pass(1000);
   await serving.put("more", big);
+});
+
+test("the alarm stays as long as nothing was freed, however much of the quota there is", async () => {
+  const serving = await Serving.start({ quotaBytes: 120_000 });
+  const { alarms } = serving.machine.member.applyContext;
+  const remove = (key: string) =>
+    serving.call("KV/DeleteRange", encodeDeleteRangeRequest(deleteRequest(key, "")), () => undefined);
+  const compact = (revision: number) =>
+    serving.call("KV/Compact", encodeCompactionRequest({ revision, physical: true }), () => undefined);
+  for (const key of ["a", "b", "c", "d"]) await serving.put(key, "x".repeat(10_000));
+  const refused = encodePutRequest(putRequest("big", "x".repeat(70_000)));
+  assert.equal(await serving.fails("KV/Put", refused), "8 etcdserver: mvcc: database space exceeded");
+  await serving.pass(3000);
+  assert.equal(alarms.get(1).length, 1, "half of the quota is free, but nothing was freed");
+  await remove("a");
+  await compact(6);
+  await serving.pass(3000);
+  assert.equal(alarms.get(1).length, 0, "something was freed, and half of the quota is free");
 });
 
 test("what no service here does yet is refused clearly, and authentication is said to be off", async () => {

@@ -1,9 +1,9 @@
 // The Maintenance service: status, alarms, hashes, snapshot, and the answers of a member that has nothing to defragment.
 
 import type { Applied } from "../apply/applier.ts";
+import { databaseBytes } from "../apply/quota.ts";
 import { Code, errors, etcdError, isEtcdError } from "../base/errors.ts";
 import { AlarmType } from "../cluster/alarms.ts";
-import { databaseBytes } from "../member/database-size.ts";
 import type { Member } from "../member/member.ts";
 import {
   cancelDowngrade,

@@ -1,7 +1,8 @@
 // This member's own alarms: raised and cleared through the log, so that all members know. Owned by Member. Also tells of every alarm in
 // the cluster that comes or goes.
+import { databaseBytes } from "../../apply/quota.ts";
 import type { MemberId } from "../../base/brand.ts";
-import { type EtcdError, errors } from "../../base/errors.ts";
+import { errors } from "../../base/errors.ts";
 import { humanBytes } from "../../base/human-bytes.ts";
 import { type Alarm, AlarmType, alarmName } from "../../cluster/alarms.ts";
 import { hexId } from "../../cluster/ids.ts";
@@ -11,8 +12,10 @@ import type { Member } from "../member.ts";
 import { requestTimeoutMillis } from "../options.ts";
 import { RequestField } from "../request.ts";
 
-/** A NOSPACE alarm of our own goes when so much of the quota is free again. */
+/** A NOSPACE alarm of our own goes when the database and what was refused take no more of the quota than this. */
 const QUOTA_CLEAR_SHARE = 0.95;
+/** A request that outweighs half of the quota does not hold the alarm for ever. */
+const QUOTA_CLEAR_SHARE_MIN = 0.5;
 /** So many times a proposal's patience after a start, what a former process proposed has been applied. */
 const FROM_BEFORE_TIMEOUTS = 3;
 
@@ -24,6 +27,8 @@ export class AlarmRaiser {
   #raising = false;
   /** Somebody raised our alarm by hand: it is theirs to disarm. */
   #byHand = false;
+  /** The size of the database at which the alarm goes. */
+  #clearAtBytes: number;
   readonly #started: number;
 
   /** The volume has no room: what is left is for deletes, compactions and the alarm itself. */
@@ -36,28 +41,38 @@ export class AlarmRaiser {
     this.#member = member;
     this.#told = [...member.applyContext.alarms.get(AlarmType.None)];
     this.#started = member.clock.now();
+    this.#clearAtBytes = QUOTA_CLEAR_SHARE * member.options.quotaBytes;
   }
 
   /** The device ran full, or has room again: the member turns read-only and back. */
   spaceChanged(full: boolean): void {
     this.#deviceFull = full;
-    if (full) this.raise(AlarmType.NoSpace, undefined);
+    if (full) this.raise(AlarmType.NoSpace);
     else this.clearNoSpace();
   }
 
-  /** `error`: what a client was told, when that is the reason. */
-  raise(alarm: number, error: EtcdError | undefined): void {
+  raise(alarm: number): void {
     if (this.#pending || this.#isRaised(alarm)) return;
     const { logger, options } = this.#member;
-    if (error === errors.noSpace) {
-      logger.warn("message exceeded backend quota; raising alarm", {
-        "quota-size-bytes": options.quotaBytes,
-        "quota-size": humanBytes(options.quotaBytes),
-        error: error.message,
-      });
-    } else logger.warn("raising an alarm", { alarm: alarmName(alarm) });
-    this.#raising = true;
-    this.#propose(AlarmAction.ACTIVATE, alarm);
+    logger.warn("raising an alarm", { alarm: alarmName(alarm) });
+    if (alarm === AlarmType.NoSpace) this.#clearAtBytes = QUOTA_CLEAR_SHARE * options.quotaBytes;
+    this.#activate(alarm);
+  }
+
+  /** The quota has no room for a request of such a cost. With 0 it was applied all the same, because another member had let it in. */
+  refused(cost: number): void {
+    if (this.#pending || this.#isRaised(AlarmType.NoSpace)) return;
+    const { logger, options, store } = this.#member;
+    const { quotaBytes } = options;
+    logger.warn("message exceeded backend quota; raising alarm", {
+      "quota-size-bytes": quotaBytes,
+      "quota-size": humanBytes(quotaBytes),
+      error: errors.noSpace.message,
+    });
+    // Not before something was freed: what is refused now would be refused again.
+    const roomFor = Math.max(QUOTA_CLEAR_SHARE * quotaBytes - cost, QUOTA_CLEAR_SHARE_MIN * quotaBytes);
+    this.#clearAtBytes = Math.min(roomFor, databaseBytes(store) - 1);
+    this.#activate(AlarmType.NoSpace);
   }
 
   /** For a member whose data was found to differ, or for nobody in particular (0). */
@@ -69,8 +84,8 @@ export class AlarmRaiser {
   /** Room again: the alarm that this member raised goes without anybody's doing. */
   clearNoSpace(): void {
     if (this.#pending || this.#byHand || !this.#isRaised(AlarmType.NoSpace) || this.#deviceFull) return;
-    const { store, options, logger } = this.#member;
-    if (store.liveBytes > QUOTA_CLEAR_SHARE * options.quotaBytes) return;
+    const { store, logger } = this.#member;
+    if (databaseBytes(store) > this.#clearAtBytes) return;
     logger.info("space is available again; disarming the NOSPACE alarm of this member");
     this.#propose(AlarmAction.DEACTIVATE, AlarmType.NoSpace);
   }
@@ -103,6 +118,11 @@ export class AlarmRaiser {
 
   #isOurs({ memberId }: Alarm): boolean {
     return memberId === this.#member.localId;
+  }
+
+  #activate(alarm: number): void {
+    this.#raising = true;
+    this.#propose(AlarmAction.ACTIVATE, alarm);
   }
 
   #propose(action: number, alarm: number): void {

@@ -1,5 +1,6 @@
 // Compaction under way: drops the rows that an applied Compact made unreachable, in bounded bites and a bounded share of the time, so
 // that puts go on in between. Owned by Member, which tells it of applied compactions. What is dropped is the store's to decide.
+import { databaseBytes } from "../../apply/quota.ts";
 import type { Millis } from "../../base/brand.ts";
 import { Duty } from "../../base/duty.ts";
 import { goDuration } from "../../base/go-duration.ts";
@@ -116,7 +117,7 @@ export class Compaction {
       took: goDuration(this.#busyMillis),
       "number-of-keys-compacted": this.#dropped,
       hash: hash?.hash ?? 0,
-      ...sizeFields(store.liveBytes),
+      ...sizeFields(databaseBytes(store)),
     });
     if (hash === undefined) return;
     logger.info("storing new hash", {
