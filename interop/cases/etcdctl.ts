@@ -1,7 +1,8 @@
 // The real etcdctl against the server under test, plain and under TLS: what a person types from the runbook must answer as etcd does.
 import { type Case, check, equal, match, withServer } from "../lib/case.ts";
+import { makeCertificates } from "../lib/certificates.ts";
 import { mustRun, runCommand } from "../lib/command.ts";
-import type { Server } from "../lib/server.ts";
+import { realEtcd, type Server, type ServerCommand } from "../lib/server.ts";
 import { peer } from "../peers.ts";
 
 type Etcdctl = (...args: string[]) => Promise<string>;
@@ -167,7 +168,68 @@ async function locks(etcdctl: Etcdctl): Promise<void> {
   equal(await etcdctl("lock", "l", "echo", "held"), "held\n", "lock runs its command");
 }
 
+/** A runbook searches etcd's log for these lines; a real etcd is held to them first. */
+async function strangers(command: ServerCommand): Promise<void> {
+  await withServer(command, { tls: true }, async (server, dir) => {
+    const other = await makeCertificates(`${dir}/other`);
+    const { serverCert, serverKey } = server.options.tls!;
+    const flags = ["--endpoints", server.clientUrl, "--command-timeout", "2s", "get", "a"];
+    const run = async (cacert: string, cert: string, key: string): Promise<void> => {
+      const tls = ["--cacert", cacert, "--cert", cert, "--key", key];
+      const { code } = await runCommand([await peer("etcdctl"), ...tls, ...flags]);
+      check(code !== 0, "a stranger must not be answered");
+    };
+    await run(other.ca, serverCert, serverKey);
+    await run(server.options.tls!.ca, other.clientCert, other.clientKey);
+    await runCommand([await peer("etcdctl"), ...flags.map((flag) => flag.replace("https:", "http:"))]);
+    const rejected = server
+      .log()
+      .split("\n")
+      .filter((line) => line.includes('"msg":"rejected connection on client endpoint"'));
+    for (const text of [
+      "remote error: tls: bad certificate",
+      "tls: failed to verify certificate: ",
+      "tls: first record does not look like a TLS handshake",
+    ]) {
+      const line = rejected.find((each) => each.includes(text));
+      check(line !== undefined, `${command.label} logs ${text}; it logged ${rejected.join("\n")}`);
+      match(line!, /"remote-addr":"127\.0\.0\.1:\d+"/, "who was rejected");
+    }
+  });
+}
+
+/** The refused request is bigger than what the alarm wants free. */
+async function fullQuota(command: ServerCommand): Promise<void> {
+  await withServer(command, { extra: ["--quota-backend-bytes", "53248"] }, async (server) => {
+    const etcdctl = await etcdctlFor(server);
+    const program = await peer("etcdctl");
+    const put = (): Promise<{ code: number; stderr: string }> =>
+      runCommand([program, ...server.clientFlags, "put", "foo", "x".repeat(4096)]);
+    let last = await put();
+    for (let i = 0; i < 20 && last.code === 0; i++) last = await put();
+    match(last.stderr, /etcdserver: mvcc: database space exceeded/, "the quota is reached");
+    for (let look = 0; look < 3; look++) {
+      match(await etcdctl("alarm", "list"), /alarm:NOSPACE/, `${command.label}: the alarm stays`);
+      const health = await fetch(`${server.clientUrl}/health`);
+      equal(health.status, 503, `${command.label}: /health`);
+      match(await health.text(), /"reason":"ALARM NOSPACE"/, `${command.label}: /health`);
+    }
+  });
+}
+
 export const etcdctlCases: readonly Case[] = [
+  {
+    name: "etcdctl: strangers are refused under TLS, and the log says why in etcd's words",
+    run: async ({ subject }) => {
+      for (const command of [await realEtcd(), subject]) await strangers(command);
+    },
+  },
+  {
+    name: "etcdctl: a full quota raises an alarm that stays as long as nothing is freed",
+    run: async ({ subject }) => {
+      for (const command of [await realEtcd(), subject]) await fullQuota(command);
+    },
+  },
   ...both("put, get and del answer as etcd's", keyValues),
   ...both("txn takes the branch that its compares choose", transactions),
   ...both("leases are granted, kept, listed and revoked", leases),

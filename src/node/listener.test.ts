@@ -2,6 +2,7 @@
 // sockets on loopback, node:http behind the HTTP/1 hand-over, certificates made by our own --auto-tls code.
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer, get } from "node:http";
 import { get as httpsGet } from "node:https";
@@ -23,9 +24,11 @@ const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const directory = mkdtempSync(join(tmpdir(), "cairn-listener-"));
 const http = createHttpServer((request, response) => response.end(`hello ${request.url}`));
 const warnings: string[] = [];
+const debugged: string[] = [];
 const logger: Logger = {
   ...silentLogger,
-  warn: (message, fields) => warnings.push(`${message} ${fields?.["error"]}`),
+  warn: (message, fields) => warnings.push(`${message} ${fields?.["remote-addr"]} ${fields?.["error"]}`),
+  debug: (message, fields) => debugged.push(`${message} ${fields?.["error"]}`),
 };
 let http2Seen: (head: Buffer, socket: Socket) => void = () => {};
 const listeners: Listener[] = [];
@@ -272,14 +275,26 @@ test("a client that leaves within the handshake is let go at once, whether it re
   const tls = new TlsContext(tlsOptions(server), logger);
   const { port } = await open(tls);
   const mixed = await open(tls, undefined, { alsoPlain: true });
-  warnings.length = 0;
+  debugged.length = 0;
   const refusing = tlsConnect({ port, host: "127.0.0.1" });
   await wholeAnswer(refusing);
   const silent = connect(port, "127.0.0.1", () => silent.end());
   await wholeAnswer(silent);
   const late = connect(mixed.port, "127.0.0.1", () => late.end(Buffer.of(0x16, 3, 1)));
   await wholeAnswer(late);
-  assert.deepEqual(warnings, Array(3).fill("rejected connection on client endpoint EOF"));
+  assert.deepEqual(debugged, Array(3).fill("rejected connection on client endpoint EOF"));
+});
+
+test("a handshake that fails is told in Go's words, with the address of who tried", async () => {
+  const { port } = await open(new TlsContext(tlsOptions(server), logger));
+  warnings.length = 0;
+  const plain = connect(port, "127.0.0.1", () => plain.write("GET / HTTP/1.1\r\n\r\n"));
+  await once(plain, "connect");
+  const from = `127.0.0.1:${plain.localPort}`;
+  await wholeAnswer(plain);
+  assert.deepEqual(warnings, [
+    `rejected connection on client endpoint ${from} tls: first record does not look like a TLS handshake`,
+  ]);
 });
 
 test("one port serves plain text and TLS, both protocols of each", async () => {

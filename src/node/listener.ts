@@ -9,6 +9,7 @@ import type { Logger } from "../ports/logger.ts";
 import { trustAsGo } from "./go-trust.ts";
 import { SILENCE_MS, sniff } from "./listener-sniff.ts";
 import type { TlsContext } from "./tls-context.ts";
+import { tlsFailureText } from "./tls-failure.ts";
 import { unixPathFits } from "./unix-path.ts";
 
 export type ListenAddress =
@@ -121,7 +122,8 @@ export class Listener {
     });
     trustAsGo(server);
     let generation = tls.generation;
-    server.prependListener("connection", () => {
+    server.prependListener("connection", (socket) => {
+      rememberPeer(socket);
       tls.refresh();
       if (tls.generation === generation) return;
       generation = tls.generation;
@@ -129,7 +131,7 @@ export class Listener {
       trustAsGo(server);
     });
     server.on("tlsClientError", (error, socket) => {
-      this.#rejected(socket, error.message === "socket hang up" ? "EOF" : error.message);
+      this.#rejected(socket, tlsFailureText(error));
       socket.destroy();
     });
     server.on("secureConnection", (socket) => this.#secured(socket, tls));
@@ -144,11 +146,15 @@ export class Listener {
 
   #rejected(socket: TLSSocket, reason: string): void {
     const { logger, endpoint = "client" } = this.#options;
-    logger.warn(`rejected connection on ${endpoint} endpoint`, {
-      "remote-addr": `${socket.remoteAddress ?? ""}:${socket.remotePort ?? ""}`,
+    const text = `rejected connection on ${endpoint} endpoint`;
+    const fields = {
+      "remote-addr": peerOf(socket),
       "server-name": typeof socket.servername === "string" ? socket.servername : "",
       error: reason,
-    });
+    };
+    // As etcd: whoever only looks whether the port is open shall not fill the log.
+    if (reason === "EOF") logger.debug(text, fields);
+    else logger.warn(text, fields);
   }
 
   #secured(socket: TLSSocket, tls: TlsContext): void {
@@ -237,6 +243,19 @@ export class Listener {
     if (this.#options.onHttp1 === undefined) socket.destroy();
     else this.#options.onHttp1(socket);
   }
+}
+
+/** A socket that has failed does not say any more whose it was, unless it was asked before. */
+function rememberPeer(socket: Socket): void {
+  void socket.remoteAddress;
+}
+
+/** Of the connection below when the handshake took its handle with it. */
+function peerOf(socket: TLSSocket & { readonly _parent?: Socket | null }): string {
+  const { remoteAddress, remotePort } =
+    socket.remoteAddress === undefined ? (socket._parent ?? socket) : socket;
+  if (remoteAddress === undefined) return "";
+  return `${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
 }
 
 /** As Go words it, since people search for it. */
