@@ -10,7 +10,8 @@ import { clientTlsProblem, missingTlsProblem, peerTlsProblem } from "./tls-check
 import { isSecure, urlAddress } from "./urls.ts";
 import type { Warn } from "./validate.ts";
 
-const QUOTA_BYTES_DEFAULT = 2 * 1024 * 1024 * 1024;
+/** etcd's, for 0. */
+export const QUOTA_BYTES_DEFAULT: number = 2 * 1024 * 1024 * 1024;
 const QUOTA_BYTES_RECOMMENDED_MAX = 8 * 1024 * 1024 * 1024;
 const REQUEST_BYTES_RECOMMENDED_MAX = 10 * 1024 * 1024;
 const BCRYPT_COST_MIN = 4;

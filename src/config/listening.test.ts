@@ -8,7 +8,7 @@ import { silentLogger } from "../ports/logger.ts";
 import type { Config } from "./config.ts";
 import { clientTlsContext, listenAddress, listenTargets, peerSettings, tlsOptions } from "./listening.ts";
 import { parseConfig } from "./parse.ts";
-import { startupFields } from "./startup-line.ts";
+import { quotaLine, startupFields } from "./startup-line.ts";
 import { parseUrl } from "./urls.ts";
 
 function configOf(args: string): Config {
@@ -97,6 +97,16 @@ test("with SetMemberLocalAddr members call from the first advertised address tha
   assert.equal(await addressOf("true", "[::1]", "[fd00::2]"), "fd00::2");
   assert.equal(await addressOf("true", "etcd.example", "0.0.0.0", "127.8.0.1"), undefined);
   assert.equal(await addressOf("false", "10.1.2.3"), undefined);
+});
+
+test("the log says what the quota is, in etcd's words", () => {
+  const said = (args: string): string => {
+    const { message, fields } = quotaLine(configOf(args));
+    return `${message} ${fields["quota-size-bytes"]} ${fields["quota-size"] ?? "-"}`;
+  };
+  assert.equal(said(""), "enabled backend quota with default value 2147483648 2.1 GB");
+  assert.equal(said("--quota-backend-bytes=53248"), "enabled backend quota 53248 53 kB");
+  assert.equal(said("--quota-backend-bytes=-1"), "disabled backend quota -1 -");
 });
 
 test("the peers' side arrives as it was given, and --peer-auto-tls makes a certificate that nobody verifies", async () => {

@@ -2,8 +2,10 @@
 // support scripts read. main.ts logs it before the member starts.
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
+import { humanBytes } from "../base/human-bytes.ts";
 import { CAIRN_VERSION, SERVER_VERSION } from "../base/version.ts";
 import type { Fields } from "../ports/logger.ts";
+import { QUOTA_BYTES_DEFAULT } from "./build.ts";
 import type { Config } from "./config.ts";
 import { formatDuration } from "./go-values.ts";
 import { memberLocalAddress } from "./local-address.ts";
@@ -18,6 +20,24 @@ export function startupFields(config: Config, memberInitialized: boolean): Field
     ...urls(config),
     ...limits(config),
     ...checks(config),
+  };
+}
+
+/** etcd's line about the quota. */
+export function quotaLine({ quotaBackendBytes }: Config): { message: string; fields: Fields } {
+  const name = { "quota-name": "v3-applier" };
+  if (!Number.isFinite(quotaBackendBytes))
+    return { message: "disabled backend quota", fields: { ...name, "quota-size-bytes": -1 } };
+  return {
+    message:
+      quotaBackendBytes === QUOTA_BYTES_DEFAULT
+        ? "enabled backend quota with default value"
+        : "enabled backend quota",
+    fields: {
+      ...name,
+      "quota-size-bytes": quotaBackendBytes,
+      "quota-size": humanBytes(quotaBackendBytes),
+    },
   };
 }
 

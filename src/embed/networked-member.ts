@@ -4,7 +4,7 @@ import { errorText } from "../base/error-text.ts";
 import { firstStart } from "../bootstrap/first-start.ts";
 import { joinHealed } from "../bootstrap/heal-join.ts";
 import type { Config } from "../config/config.ts";
-import { STARTUP_MESSAGE, startupFields } from "../config/startup-line.ts";
+import { quotaLine, STARTUP_MESSAGE, startupFields } from "../config/startup-line.ts";
 import { EtcdDataError } from "../etcdfile/import.ts";
 import { LogOpenError } from "../log/errors.ts";
 import { logDirectory } from "../log/paths.ts";
@@ -63,6 +63,8 @@ async function initialCluster(
     (await disk.exists(logDirectory(config.dataDir, config.walDir))) ||
     (await disk.exists(`${config.dataDir}/member/snap/db`));
   logger.info(STARTUP_MESSAGE, startupFields(config, known));
+  const quota = quotaLine(config);
+  logger.info(quota.message, quota.fields);
   await warnOfStrangers(disk, config.dataDir, logger);
   const ticket = await readTicket(disk, config.dataDir).catch(cannotStart);
   if (ticket !== undefined) {
