@@ -8,7 +8,7 @@ import { notifySystemd } from "./node/sd-notify.ts";
 import { handleSignals, handleUncaught } from "./node/signals.ts";
 
 collectAlone();
-const args = ["etcd", ...process.argv.slice(2)];
+const args = [process.argv[1] ?? "etcd", ...process.argv.slice(2)];
 const { config, logger } = configureProcess(args);
 handleUncaught(logger);
 try {
