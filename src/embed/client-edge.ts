@@ -139,6 +139,12 @@ export class ClientEdge {
   }
 }
 
+/** Rejects when one of the addresses that a ClientEdge will listen on is taken. */
+export async function probeAddresses(config: Config): Promise<void> {
+  for (const urls of [config.listenClientUrls, config.listenClientHttpUrls, config.listenMetricsUrls])
+    for (const { address } of listenTargets(urls)) await Listener.probe(address);
+}
+
 function grpcServer(
   { config, member, health, metrics, logger }: ClientEdgeOptions,
   apart: boolean,

@@ -1,7 +1,7 @@
 // Goal: one call gives a whole server, on a real disk and real sockets, and what it acknowledged is there in the next life. Method:
 // the client of this package against it.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -86,6 +86,24 @@ test("whoever wants a defragmentation at the start is told that there is nothing
       readFileSync(log, "utf8"),
       /"msg":"Skipping defragmentation",.*"bootstrap-defrag-threshold-bytes":104857600/,
     );
+  }));
+
+test("a port that is taken is told before the data directory is made", () =>
+  withDirectory(async (directory) => {
+    const first = await start(join(directory, "first"));
+    const url = `http://127.0.0.1:${first.clientPorts[0]}`;
+    const second = join(directory, "second");
+    const flags = ["--data-dir", second, "--log-outputs", "/dev/null", "--listen-peer-urls", URLS[5]!];
+    await assert.rejects(
+      embed([...flags, "--listen-client-urls", url, "--advertise-client-urls", url]),
+      (error: unknown) => {
+        assert.ok(error instanceof StartError);
+        assert.match(String(error.fields["error"]), /bind: address already in use/);
+        return true;
+      },
+    );
+    assert.equal(existsSync(second), false);
+    await first.close();
   }));
 
 test("what does not belong into the data directory is named in the log, and what does is not", () =>

@@ -18,7 +18,7 @@ import { ETCD_METRICS } from "../node/metrics-catalog.ts";
 import { registerProcessMetrics } from "../node/metrics-process.ts";
 import type { PeerNetwork } from "../peer/network.ts";
 import { HealthService } from "../service/health.ts";
-import { ClientEdge, type ClientEdgeOptions } from "./client-edge.ts";
+import { ClientEdge, type ClientEdgeOptions, probeAddresses } from "./client-edge.ts";
 import { registerMember, registerTransport } from "./member-metrics.ts";
 import { healIfAsked, openNetworkedMember } from "./networked-member.ts";
 import { openPeers } from "./peers.ts";
@@ -50,6 +50,11 @@ export async function startServer(
   const tls = await clientTlsContext(config, logger).catch(cannotStart);
   const removal = new Removal();
   const peers = await openPeers(config, logger, metrics, () => removal.hear()).catch(cannotStart);
+  // Before the data directory is touched: whoever mends the flags shall find it as it was.
+  await probeAddresses(config).catch(async (error: unknown) => {
+    await peers.close();
+    cannotStart(error);
+  });
   const member = await openNetworkedMember(peers, config, logger, world);
   removal.of(member);
   registerMember(metrics, member);

@@ -37,6 +37,8 @@ export type ListenerOptions = {
 
 /** etcd's tlsHandshakeTimeout. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Connections that the system holds until they are taken. */
+const BACKLOG = 4096;
 /** Go's default. */
 const KEEPALIVE_DELAY_MS = 15_000;
 
@@ -72,17 +74,19 @@ export class Listener {
     // A socket file that a dead process left behind would stand in our way.
     if (address.kind === "unix") await rm(address.path, { force: true });
     const server = listener.#server;
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error) => reject(listenError(address, error)));
-      const { connectionsMax = Number.POSITIVE_INFINITY } = options;
-      if (Number.isFinite(connectionsMax)) server.maxConnections = connectionsMax;
-      const where =
-        address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
-      server.listen({ ...where, backlog: 4096 }, resolve);
-    });
-    server.removeAllListeners("error");
+    const { connectionsMax = Number.POSITIVE_INFINITY } = options;
+    if (Number.isFinite(connectionsMax)) server.maxConnections = connectionsMax;
+    await listenOn(server, address);
     server.on("error", (error) => options.logger.warn("listener failed", { error: error.message }));
     return listener;
+  }
+
+  /** Rejects as `open` would, when a TCP address cannot be taken now. Nothing is served meanwhile. */
+  static async probe(address: ListenAddress): Promise<void> {
+    if (address.kind === "unix" || address.port === 0) return;
+    const server = createServer((socket) => socket.destroy());
+    await listenOn(server, address);
+    await new Promise((resolve) => server.close(resolve));
   }
 
   /** The port that is listened on (as asked for, or as the system chose for 0); 0 for unix. */
@@ -243,6 +247,19 @@ export class Listener {
     if (this.#options.onHttp1 === undefined) socket.destroy();
     else this.#options.onHttp1(socket);
   }
+}
+
+/** Resolves when it listens; rejects in Go's words for the reason. */
+async function listenOn(server: Server, address: ListenAddress): Promise<void> {
+  const where = address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port };
+  await new Promise<void>((resolve, reject) => {
+    const failed = (error: Error): void => reject(listenError(address, error));
+    server.once("error", failed);
+    server.listen({ ...where, backlog: BACKLOG }, () => {
+      server.off("error", failed);
+      resolve();
+    });
+  });
 }
 
 /** A socket that has failed does not say any more whose it was, unless it was asked before. */
