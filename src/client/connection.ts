@@ -203,6 +203,7 @@ export class Connection {
 
 const ERRNO_TEXT: Record<string, string> = {
   ECONNREFUSED: "connect: connection refused",
+  EINVAL: "connect: invalid argument",
   ECONNRESET: "read: connection reset by peer",
   ETIMEDOUT: "connect: connection timed out",
   EHOSTUNREACH: "connect: no route to host",
