@@ -31,7 +31,7 @@ import {
 import type { ApplyContext, EntryAtHand } from "./context.ts";
 import { headerOf } from "./header.ts";
 import { checkPut, deleteKey, deleteRange, put } from "./key-space.ts";
-import { COST_OF_LEASE, costOfPut, costOfTxn, databaseBytes } from "./quota.ts";
+import { COST_OF_LEASE, costOfPut, costOfTxn, exceedsQuota } from "./quota.ts";
 import { applyTxn } from "./txn.ts";
 
 export type Response =
@@ -245,7 +245,7 @@ export class Applier {
   /** Over the quota a write is applied all the same, because other members may have had room; its caller is told it failed. */
   #quotaError(cost: number): EtcdError | undefined {
     const { store, quotaBytes } = this.context;
-    return databaseBytes(store) + cost >= quotaBytes && cost > 0 ? errors.noSpace : undefined;
+    return exceedsQuota(store, cost, quotaBytes) ? errors.noSpace : undefined;
   }
 
   #header(): { header: ResponseHeader } {

@@ -12,6 +12,15 @@ export function databaseBytes({ liveBytes }: { readonly liveBytes: number }): nu
   return TABLES_BYTES + liveBytes;
 }
 
+/** Whether a request of such a cost goes over the quota; what costs nothing never does. */
+export function exceedsQuota(
+  store: { readonly liveBytes: number },
+  cost: number,
+  quotaBytes: number,
+): boolean {
+  return cost > 0 && databaseBytes(store) + cost >= quotaBytes;
+}
+
 export function costOfPut(keyBytes: number, valueBytes: number): number {
   return KEY_OVERHEAD_BYTES + keyBytes + valueBytes;
 }

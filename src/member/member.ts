@@ -1,7 +1,7 @@
 // One member: the engine's committed entries go to the applier, its results to the waiting callers and its changes to the watch hub.
 // It wires and owns lifetimes; what a request means is the services', what an entry does is apply's. Time enters here, and only here.
 import type { ApplyContext } from "../apply/context.ts";
-import { databaseBytes } from "../apply/quota.ts";
+import { exceedsQuota } from "../apply/quota.ts";
 import { assert, must } from "../base/assert.ts";
 import type { ClusterId, MemberId, Millis, RequestId } from "../base/brand.ts";
 import { type EtcdError, errors } from "../base/errors.ts";
@@ -357,7 +357,7 @@ export class Member implements EngineEvents {
   admits(cost: number): boolean {
     if (cost === 0) return true;
     if (this.#alarms.deviceFull) this.#alarms.raise(AlarmType.NoSpace);
-    else if (databaseBytes(this.store) + cost < this.options.quotaBytes) return true;
+    else if (!exceedsQuota(this.store, cost, this.options.quotaBytes)) return true;
     else this.#alarms.refused(cost);
     return false;
   }

@@ -27,8 +27,8 @@ export class AlarmRaiser {
   #raising = false;
   /** Somebody raised our alarm by hand: it is theirs to disarm. */
   #byHand = false;
-  /** The size of the database at which the alarm goes. */
-  #clearAtBytes: number;
+  /** The size of the database at which what was refused has room, too. */
+  #roomAtBytes = Number.POSITIVE_INFINITY;
   readonly #started: number;
 
   /** The volume has no room: what is left is for deletes, compactions and the alarm itself. */
@@ -41,7 +41,6 @@ export class AlarmRaiser {
     this.#member = member;
     this.#told = [...member.applyContext.alarms.get(AlarmType.None)];
     this.#started = member.clock.now();
-    this.#clearAtBytes = QUOTA_CLEAR_SHARE * member.options.quotaBytes;
   }
 
   /** The device ran full, or has room again: the member turns read-only and back. */
@@ -53,9 +52,8 @@ export class AlarmRaiser {
 
   raise(alarm: number): void {
     if (this.#pending || this.#isRaised(alarm)) return;
-    const { logger, options } = this.#member;
-    logger.warn("raising an alarm", { alarm: alarmName(alarm) });
-    if (alarm === AlarmType.NoSpace) this.#clearAtBytes = QUOTA_CLEAR_SHARE * options.quotaBytes;
+    this.#member.logger.warn("raising an alarm", { alarm: alarmName(alarm) });
+    if (alarm === AlarmType.NoSpace) this.#roomAtBytes = Number.POSITIVE_INFINITY;
     this.#activate(alarm);
   }
 
@@ -71,7 +69,7 @@ export class AlarmRaiser {
     });
     // Not before something was freed: what is refused now would be refused again.
     const roomFor = Math.max(QUOTA_CLEAR_SHARE * quotaBytes - cost, QUOTA_CLEAR_SHARE_MIN * quotaBytes);
-    this.#clearAtBytes = Math.min(roomFor, databaseBytes(store) - 1);
+    this.#roomAtBytes = Math.min(roomFor, databaseBytes(store) - 1);
     this.#activate(AlarmType.NoSpace);
   }
 
@@ -84,8 +82,8 @@ export class AlarmRaiser {
   /** Room again: the alarm that this member raised goes without anybody's doing. */
   clearNoSpace(): void {
     if (this.#pending || this.#byHand || !this.#isRaised(AlarmType.NoSpace) || this.#deviceFull) return;
-    const { store, logger } = this.#member;
-    if (databaseBytes(store) > this.#clearAtBytes) return;
+    const { store, options, logger } = this.#member;
+    if (databaseBytes(store) > Math.min(QUOTA_CLEAR_SHARE * options.quotaBytes, this.#roomAtBytes)) return;
     logger.info("space is available again; disarming the NOSPACE alarm of this member");
     this.#propose(AlarmAction.DEACTIVATE, AlarmType.NoSpace);
   }
