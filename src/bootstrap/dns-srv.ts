@@ -2,7 +2,8 @@
 // that means this member's own advertised URL gets its name, the others get numbers, exactly as etcd gives them.
 
 import { errorText } from "../base/error-text.ts";
-import type { EndpointUrl } from "../config/urls.ts";
+import { joinHostPort } from "../base/host-port.ts";
+import { type EndpointUrl, urlTexts } from "../config/urls.ts";
 import { byteOrder } from "../node/metrics-format.ts";
 import type { Logger } from "../ports/logger.ts";
 
@@ -51,7 +52,7 @@ export async function membersFromSrv(
       "service-name": service,
       "server-name": question.name,
       "discovery-srv": question.domain,
-      "advertise-peer-urls": question.advertisePeerUrls.map((url) => url.text),
+      "advertise-peer-urls": urlTexts(question.advertisePeerUrls),
       "found-cluster": pairs,
       ...(answer.error === "" ? {} : { error: answer.error }),
     });
@@ -85,7 +86,7 @@ async function ask(
         problem = errorText(error);
         continue;
       }
-      const url = `${scheme}://${host.includes(":") ? `[${host}]` : host}:${record.port}`;
+      const url = `${scheme}://${joinHostPort(host, record.port)}`;
       const mine = own.get(`${address} ${record.port}`);
       const name = mine === undefined ? String(anonymous++) : question.name;
       if (mine === undefined || mine.scheme === scheme) pairs.push(`${name}=${url}`);

@@ -2,6 +2,7 @@
 // are looked up again each second for half a minute, because a member's DNS record often comes up later than the member.
 
 import { errorText } from "../base/error-text.ts";
+import { joinHostPort } from "../base/host-port.ts";
 import { quote } from "../config/go-values.ts";
 import { type EndpointUrl, isUnix } from "../config/urls.ts";
 import { byteOrder } from "../node/metrics-format.ts";
@@ -48,8 +49,7 @@ async function resolve(url: EndpointUrl, names: Names): Promise<Resolved> {
   for (let attempt = 1; ; attempt++) {
     try {
       const address = await names.lookup(url.hostname);
-      const host = address.includes(":") ? `[${address}]` : address;
-      return { url: `${url.scheme}://${host}:${url.port}` };
+      return { url: `${url.scheme}://${joinHostPort(address, url.port)}` };
     } catch (error) {
       const text = errorText(error);
       const fields = { url: url.text, host: url.host, "retry-interval": "1s", error: text };

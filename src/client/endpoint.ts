@@ -1,6 +1,7 @@
 // Endpoints as etcd's clients write them (host:port, http://, https://, unix:path, unixs:path) → where to connect and whether
 // TLS is asked for.
 
+import { joinHostPort } from "../base/host-port.ts";
 export type Endpoint = {
   /** As given. */
   readonly text: string;
@@ -53,5 +54,5 @@ function lastElement(path: string): string {
 /** How Go writes the address in "dial tcp …". */
 export function dialAddress(endpoint: Endpoint): string {
   if (endpoint.path !== "") return `dial unix ${endpoint.path}`;
-  return `dial tcp ${endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host}:${endpoint.port}`;
+  return `dial tcp ${joinHostPort(endpoint.host, endpoint.port)}`;
 }

@@ -1,5 +1,6 @@
 // etcd's guess of the address to advertise: when it listens on 0.0.0.0 and advertises the default localhost, it advertises the
 // machine's address on the default route instead; and a name alone renames the default member. Called by src/config/parse.
+import { joinHostPort } from "../base/host-port.ts";
 import type { DefaultHost } from "../node/default-route.ts";
 import type { Fields } from "../ports/logger.ts";
 import type { FlagValues } from "./flag-values.ts";
@@ -45,7 +46,7 @@ function advertise(
   const advertised = values.urls(name);
   if (first?.hostname !== "0.0.0.0" || advertised.length !== 1 || advertised[0]!.text !== standard)
     return false;
-  const urls = parseUrls([`http://${host.includes(":") ? `[${host}]` : host}:${first.port}`]);
+  const urls = parseUrls([`http://${joinHostPort(host, first.port)}`]);
   if (!urls.ok) return false;
   values.put(name, urls.value);
   return true;

@@ -8,7 +8,7 @@ import type { Logger } from "../ports/logger.ts";
 import { opensslCiphers } from "./cipher-suites.ts";
 import type { Config, TlsConfig, TlsVersion } from "./config.ts";
 import { memberLocalAddress } from "./local-address.ts";
-import { type EndpointUrl, isSecure, isUnix, urlAddress } from "./urls.ts";
+import { type EndpointUrl, isSecure, isUnix, urlAddress, urlTexts } from "./urls.ts";
 
 export function listenAddress(url: EndpointUrl): ListenAddress {
   if (isUnix(url)) return { kind: "unix", path: urlAddress(url) };
@@ -75,7 +75,7 @@ const PEER_DIAL_EXTRA_MILLIS = 1000;
 export async function peerSettings(config: Config, logger: Logger): Promise<PeerSettings> {
   return {
     listen: config.listenPeerUrls.map((url) => ({ address: listenAddress(url), secure: isSecure(url) })),
-    peerUrls: config.advertisePeerUrls.map((url) => url.text),
+    peerUrls: urlTexts(config.advertisePeerUrls),
     tls: await peerTls(config, logger),
     localAddress: localAddress(config, logger),
     dialTimeoutMillis: PEER_DIAL_EXTRA_MILLIS + config.electionTimeoutMillis,
@@ -88,7 +88,7 @@ export async function peerSettings(config: Config, logger: Logger): Promise<Peer
 
 function localAddress(config: Config, logger: Logger): string | undefined {
   if (!config.featureGates.enabled("SetMemberLocalAddr")) return undefined;
-  const fields = { "advertise-peer-urls": config.advertisePeerUrls.map((url) => url.text) };
+  const fields = { "advertise-peer-urls": urlTexts(config.advertisePeerUrls) };
   logger.info("searching for a suitable member local address in AdvertisePeerURLs", fields);
   const address = memberLocalAddress(config);
   if (address !== undefined) logger.info("setting member local address", { LocalAddr: address });

@@ -1,5 +1,5 @@
 // The fields of the log line "starting an etcd server": the whole effective configuration in one line, under etcd's names, which
-// support scripts read. main.ts logs it before the member starts.
+// support scripts read; and the line about the quota. Logged before the member opens. It decides nothing.
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { humanBytes } from "../base/human-bytes.ts";
@@ -9,7 +9,7 @@ import { QUOTA_BYTES_DEFAULT } from "./build.ts";
 import type { Config } from "./config.ts";
 import { formatDuration } from "./go-values.ts";
 import { memberLocalAddress } from "./local-address.ts";
-import type { EndpointUrl } from "./urls.ts";
+import { urlTexts } from "./urls.ts";
 
 export const STARTUP_MESSAGE = "starting an etcd server";
 
@@ -75,11 +75,11 @@ function member(config: Config): Fields {
 
 function urls(config: Config): Fields {
   return {
-    "initial-advertise-peer-urls": texts(config.advertisePeerUrls),
-    "listen-peer-urls": texts(config.listenPeerUrls),
-    "advertise-client-urls": texts(config.advertiseClientUrls),
-    "listen-client-urls": texts(config.listenClientUrls),
-    "listen-metrics-urls": texts(config.listenMetricsUrls),
+    "initial-advertise-peer-urls": urlTexts(config.advertisePeerUrls),
+    "listen-peer-urls": urlTexts(config.listenPeerUrls),
+    "advertise-client-urls": urlTexts(config.advertiseClientUrls),
+    "listen-client-urls": urlTexts(config.listenClientUrls),
+    "listen-metrics-urls": urlTexts(config.listenMetricsUrls),
     "local-address": memberLocalAddress(config) ?? "",
     cors: [...config.corsOrigins],
     "host-whitelist": [...config.hostWhitelist],
@@ -119,8 +119,4 @@ function checks(config: Config): Fields {
 
 function duration(given: number): string {
   return formatDuration(given * 1e6);
-}
-
-function texts(list: readonly EndpointUrl[]): string[] {
-  return list.map((url) => url.text);
 }

@@ -27,6 +27,11 @@ export function isUnix(url: EndpointUrl): boolean {
   return url.scheme === "unix" || url.scheme === "unixs";
 }
 
+/** As they were given. */
+export function urlTexts(urls: readonly EndpointUrl[]): string[] {
+  return urls.map((url) => url.text);
+}
+
 /** What to bind or dial: the path of a unix socket, or host:port. */
 export function urlAddress(url: EndpointUrl): string {
   return isUnix(url) ? url.host + url.path : url.host;

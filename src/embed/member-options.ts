@@ -1,6 +1,8 @@
 // Config → MemberOptions: the part of the configuration that one member's inside needs.
+
 import { SERVER_VERSION } from "../base/version.ts";
 import type { Config } from "../config/config.ts";
+import { urlTexts } from "../config/urls.ts";
 import { LOG_LIMITS } from "../log/disk-budget.ts";
 import type { InitialCluster } from "../member/membership/initial-cluster.ts";
 import type { MemberOptions } from "../member/options.ts";
@@ -21,8 +23,8 @@ export function memberOptions(config: Config, initialCluster?: InitialCluster): 
     mayBeginAlone: false,
     forceNewCluster: config.forceNewCluster,
     clusterToken: config.initialClusterToken,
-    peerUrls: config.advertisePeerUrls.map((url) => url.text),
-    clientUrls: config.advertiseClientUrls.map((url) => url.text),
+    peerUrls: urlTexts(config.advertisePeerUrls),
+    clientUrls: urlTexts(config.advertiseClientUrls),
     heartbeatMillis: config.heartbeatIntervalMillis,
     electionMillis: config.electionTimeoutMillis,
     preVote: config.preVote,

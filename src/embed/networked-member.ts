@@ -1,5 +1,5 @@
 // From flags and data directory to a member with its ways to the others: which cluster it begins with, what keeps it from starting, and the
-// checks before it may serve.
+// checks before it may serve. It never listens.
 import { errorText } from "../base/error-text.ts";
 import { firstStart } from "../bootstrap/first-start.ts";
 import { joinHealed } from "../bootstrap/heal-join.ts";

@@ -8,7 +8,7 @@ import { hexId } from "../cluster/ids.ts";
 import type { Config } from "../config/config.ts";
 import { registerFeatureMetrics } from "../config/feature-metrics.ts";
 import { clientTlsContext } from "../config/listening.ts";
-import type { EndpointUrl } from "../config/urls.ts";
+import { urlTexts } from "../config/urls.ts";
 import type { Member } from "../member/member.ts";
 import { publish } from "../member/membership/publish.ts";
 import { sizeFields } from "../member/upkeep/size-fields.ts";
@@ -75,8 +75,8 @@ export async function startServer(
       const fields = {
         name: config.name,
         "data-dir": config.dataDir,
-        "advertise-peer-urls": texts(config.advertisePeerUrls),
-        "advertise-client-urls": texts(config.advertiseClientUrls),
+        "advertise-peer-urls": urlTexts(config.advertisePeerUrls),
+        "advertise-client-urls": urlTexts(config.advertiseClientUrls),
       };
       logger.info("closing etcd server", fields);
       health.setServing(false);
@@ -143,15 +143,11 @@ class Removal {
 function announce(config: Config, localId: MemberId, edge: ClientEdge, logger: NodeLogger): void {
   logger.info("now serving peer/client/metrics", {
     "local-member-id": hexId(localId),
-    "initial-advertise-peer-urls": texts(config.advertisePeerUrls),
-    "listen-peer-urls": texts(config.listenPeerUrls),
-    "advertise-client-urls": texts(config.advertiseClientUrls),
-    "listen-client-urls": texts(config.listenClientUrls),
-    "listen-metrics-urls": texts(config.listenMetricsUrls),
+    "initial-advertise-peer-urls": urlTexts(config.advertisePeerUrls),
+    "listen-peer-urls": urlTexts(config.listenPeerUrls),
+    "advertise-client-urls": urlTexts(config.advertiseClientUrls),
+    "listen-client-urls": urlTexts(config.listenClientUrls),
+    "listen-metrics-urls": urlTexts(config.listenMetricsUrls),
   });
   edge.announce(logger);
-}
-
-function texts(urls: readonly EndpointUrl[]): string[] {
-  return urls.map((url) => url.text);
 }

@@ -1,6 +1,8 @@
 // Who is at the other end of a connection: found out when somebody first asks, then remembered. Kept in connection.peer.
+
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { joinHostPort } from "../base/host-port.ts";
 import { commonNameOf } from "../node/peer-certificate.ts";
 
 export class Peer {
@@ -23,7 +25,7 @@ export class Peer {
       const host = this.#socket.remoteAddress;
       const port = this.#socket.remotePort;
       if (host === undefined || port === undefined) this.#address = "@";
-      else this.#address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+      else this.#address = joinHostPort(host, port);
     }
     return this.#address;
   }

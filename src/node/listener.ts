@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from "node:tls";
 import { errorText } from "../base/error-text.ts";
+import { joinHostPort } from "../base/host-port.ts";
 import type { Logger } from "../ports/logger.ts";
 import { trustAsGo } from "./go-trust.ts";
 import { SILENCE_MS, sniff } from "./listener-sniff.ts";
@@ -99,7 +100,7 @@ export class Listener {
   get address(): string {
     const address = this.#server.address();
     if (address === null || typeof address === "string") return address ?? "";
-    return `${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+    return joinHostPort(address.address, address.port);
   }
 
   /** Accepts nothing more. Connections handed on are no concern of ours. */
@@ -272,7 +273,7 @@ function peerOf(socket: TLSSocket & { readonly _parent?: Socket | null }): strin
   const { remoteAddress, remotePort } =
     socket.remoteAddress === undefined ? (socket._parent ?? socket) : socket;
   if (remoteAddress === undefined) return "";
-  return `${remoteAddress.includes(":") ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
+  return joinHostPort(remoteAddress, remotePort);
 }
 
 /** As Go words it, since people search for it. */
@@ -281,7 +282,7 @@ function listenError(address: ListenAddress, error: Error): Error {
   const where =
     address.kind === "unix"
       ? `listen unix ${address.path}`
-      : `listen tcp ${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+      : `listen tcp ${joinHostPort(address.host, address.port)}`;
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: "bind: address already in use",
     EADDRNOTAVAIL: "bind: cannot assign requested address",

@@ -1,4 +1,5 @@
 // Why a handshake failed, in Go's words: runbooks and alerts look for them in etcd's log. OpenSSL's own text names its source files.
+// It judges nobody: whether a certificate will do is tls-context's to say.
 
 /** Go's texts of the alerts that a peer may send (RFC 8446, 6). */
 const ALERTS: Readonly<Record<number, string>> = {

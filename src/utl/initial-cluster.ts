@@ -15,6 +15,7 @@ import {
   isUnix,
   parseInitialCluster,
   parseUrls,
+  urlTexts,
 } from "../config/urls.ts";
 import { nodeDigest } from "../node/digest.ts";
 import { ExitCode } from "./exit.ts";
@@ -41,8 +42,6 @@ function urlsOf<T>(result: Parsed<T>): T {
   return result.ok ? result.value : fail(result.error);
 }
 
-const texts = (urls: readonly EndpointUrl[]): string[] => urls.map((url) => url.text);
-
 /** A URL with its host looked up; localhost stays, as in etcd. */
 async function resolved(url: EndpointUrl): Promise<string> {
   if (isUnix(url) || url.hostname === "localhost") return url.text;
@@ -61,7 +60,7 @@ async function difference(
   listed: readonly EndpointUrl[],
 ): Promise<string | undefined> {
   if (advertised.length !== listed.length) {
-    const list = (urls: readonly EndpointUrl[]): string => `[${texts(urls).map(goQuote).join(" ")}]`;
+    const list = (urls: readonly EndpointUrl[]): string => `[${urlTexts(urls).map(goQuote).join(" ")}]`;
     return `len(${list(advertised)}) != len(${list(listed)})`;
   }
   if (advertised.every((url, i) => url.text === listed[i]!.text)) return undefined;
@@ -78,7 +77,7 @@ async function checkAdvertised(
 ): Promise<void> {
   const reason = await difference(advertised, listed);
   if (reason === undefined) return;
-  const [ours, theirs] = [texts(advertised), texts(listed)];
+  const [ours, theirs] = [urlTexts(advertised), urlTexts(listed)];
   const missing = theirs.filter((url) => !ours.includes(url)).map((url) => `${name}=${url}`);
   if (missing.length > 0) {
     const flag = `--initial-advertise-peer-urls=${ours.join(",")}`;
@@ -100,12 +99,12 @@ export async function initialCluster(flags: InitialClusterFlags): Promise<Initia
   if (listed === undefined)
     fail(`couldn't find local name ${goQuote(flags.name)} in the initial cluster configuration`);
   await checkAdvertised(flags.name, advertised, listed);
-  const all = [...cluster.values()].flatMap(texts);
+  const all = [...cluster.values()].flatMap(urlTexts);
   if (new Set(all).size !== all.length)
     fail(`initial cluster ${formatInitialCluster(cluster)} has duplicate url`);
   const { sha1 } = nodeDigest();
   const members = [...cluster].map(([name, urls]): ClusterMember => {
-    const peerUrls = texts(urls);
+    const peerUrls = urlTexts(urls);
     const id = computeMemberId(peerUrls, flags.token, undefined, sha1);
     return { id, peerUrls, isLearner: false, name, clientUrls: [] };
   });
